@@ -1,0 +1,96 @@
+// Package definition reads mutexes.yaml: YAML bytes become a File of Mutexes, or every error at once, each with its
+// position, its source line and, where there is one, a hint.
+package definition
+
+import (
+	"math"
+	"time"
+)
+
+// Forever is the Wait of a mutex whose acquire waits until its context ends.
+const Forever time.Duration = math.MaxInt64
+
+// File is a parsed mutexes.yaml.
+type File struct {
+	// Package is the Go package that the file asks for; empty if it does not say.
+	Package string
+	// Mutexes are the definitions, in the order of the file, defaults applied.
+	Mutexes []Mutex
+}
+
+// Mutex is one definition. Every field holds the value in force: the mutex's own, else that of `defaults`, else the
+// built-in default.
+type Mutex struct {
+	Name string
+	Doc  string
+
+	// Exactly one of URL, Servers and Cluster is set, with ${VAR} references as written.
+	URL     string
+	Servers []string
+	Cluster [][]string
+
+	Key        Key
+	Expiration time.Duration
+
+	// At most one of Wait and MaxRetry is above zero.
+	Wait     time.Duration
+	MaxRetry int
+
+	RetryInterval time.Duration
+	RetryJitter   time.Duration
+	DriftFactor   float64
+
+	// NodeTimeout is zero where the file does not say: the default follows the expiration of each acquisition.
+	NodeTimeout          time.Duration
+	PoolSize             int
+	ReconnectionInterval time.Duration
+	Renew                bool
+
+	// Position is where the definition's name stands.
+	Position Position
+}
+
+// Key is a key template: `account:{account_id:int64}:transfer`.
+type Key struct {
+	// Template is the key as written.
+	Template string
+	// Parts are its pieces in order; no two neighbours are both literal.
+	Parts []Part
+}
+
+// Parameters are the key's parameters in order.
+func (k Key) Parameters() []Parameter {
+	var parameters []Parameter
+	for _, part := range k.Parts {
+		if part.Parameter != nil {
+			parameters = append(parameters, *part.Parameter)
+		}
+	}
+	return parameters
+}
+
+// Part is either literal text (braces already unescaped) or a parameter.
+type Part struct {
+	Literal   string
+	Parameter *Parameter
+}
+
+// Parameter is a typed key parameter, `{account_id:int64}`.
+type Parameter struct {
+	// Name is the name as written: account_id.
+	Name string
+	// GoName is the identifier in generated code: accountID. It is never a keyword, a predeclared name, the name of an
+	// import or of another identifier of the generated method.
+	GoName string
+	// Type is string, int, int64, uint64 or bool, or, if Import is set, the name of an imported type that is a
+	// fmt.Stringer: UUID.
+	Type string
+	// Import is the import path of an imported type: github.com/google/uuid.
+	Import string
+}
+
+// Position is a place in the file; both counts start at 1, columns count runes.
+type Position struct {
+	Line   int
+	Column int
+}
