@@ -1,0 +1,296 @@
+// Package redistest gives our own tests real redis-server processes on loopback ports, and a TCP proxy with faults to
+// put before them. Whatever a test starts ends with that test, and with the test binary if that is killed.
+package redistest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	// startLimit is how long a server may take until it answers, on a machine that is busy with other tests.
+	startLimit = 20 * time.Second
+	// pollPause lies between two looks at something that another process is about to do.
+	pollPause = 2 * time.Millisecond
+	// portAttempts is how many ports Start tries: somebody else may take one between our choice and the server's bind.
+	portAttempts = 20
+)
+
+// Server is one redis-server process, or after Kill its place: address and arguments.
+//
+// Methods that fail end the test (t.Fatal), so they belong in the test's own goroutine.
+type Server struct {
+	t        testing.TB
+	binary   string
+	dir      string
+	port     int
+	args     []string
+	password string
+
+	mu      sync.Mutex // guards what follows; held through Kill, Restart, Pause and Resume
+	process *process   // nil after Kill
+	ended   bool       // the test is over: nothing starts any more
+	lookUps int64      // commands that Commands itself caused since the process began
+}
+
+// Start starts a redis-server that keeps nothing on disk and ends with the test. The args come after our own and so may
+// change any of them but the port: Start(t, "--requirepass", "secret"). CLI and the other look-ups authenticate with
+// the password of --requirepass by themselves.
+//
+// Without redis-server in PATH the test is skipped, in CI (environment variable CI) it fails.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, binary: find(t), dir: t.TempDir(), args: args, password: passwordOf(args)}
+	t.Cleanup(s.end)
+	for range portAttempts {
+		s.port = choosePort()
+		err := s.start()
+		if err == nil {
+			return s
+		}
+		if !errors.Is(err, errPortTaken) {
+			t.Fatal(err)
+		}
+	}
+	t.Fatalf("redis-server: no free port in %d attempts", portAttempts)
+	return nil
+}
+
+// StartN starts n servers, each independent of the others.
+func StartN(t testing.TB, n int, args ...string) []*Server {
+	t.Helper()
+	servers := make([]*Server, n)
+	for i := range servers {
+		servers[i] = Start(t, args...)
+	}
+	return servers
+}
+
+// Addr is the server's host:port. It stays the same over Kill and Restart.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// URL is the server's address as redis://host:port, without a password.
+func (s *Server) URL() string { return "redis://" + s.Addr() }
+
+// Kill ends the process as a power cut would (SIGKILL), also when it is paused, and returns when it is gone.
+// Killing a server that is not there does nothing.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kill()
+}
+
+// Restart kills the process if it still runs and starts it again on the same port with the same arguments: empty, unless
+// these arguments or a SAVE of the test kept something on disk. It returns when the server answers.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kill()
+	// Somebody may hold the port for a moment: it lies outside of the ports that the system gives to clients.
+	for deadline := time.Now().Add(startLimit); ; time.Sleep(10 * pollPause) {
+		err := s.start()
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, errPortTaken) || time.Now().After(deadline) {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// Pause stops the process (SIGSTOP) and returns when it stands still: connections stay open and are accepted, nothing
+// is answered. What was sent meanwhile is executed after Resume.
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		s.t.Fatalf("redis-server %s: Pause: it doesn't run", s.Addr())
+	}
+	if err := pause(s.process.pid); err != nil {
+		s.t.Fatalf("redis-server %s: Pause: %v", s.Addr(), err)
+	}
+}
+
+// Resume lets a paused process go on (SIGCONT). On one that isn't paused it does nothing.
+func (s *Server) Resume() {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		s.t.Fatalf("redis-server %s: Resume: it doesn't run", s.Addr())
+	}
+	if err := resume(s.process.pid); err != nil {
+		s.t.Fatalf("redis-server %s: Resume: %v", s.Addr(), err)
+	}
+}
+
+// end is the test's cleanup.
+func (s *Server) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.kill()
+}
+
+func (s *Server) kill() {
+	if s.process == nil {
+		return
+	}
+	s.process.kill()
+	s.process = nil
+}
+
+// errPortTaken says that another port, or the same one later, may do.
+var errPortTaken = errors.New("the port is taken")
+
+// start starts the process on s.port and waits for its answer. On error nothing is left running.
+func (s *Server) start() error {
+	if s.ended {
+		return fmt.Errorf("redis-server %s: not started: its test is over", s.Addr())
+	}
+	logPath := filepath.Join(s.dir, "redis-server.log")
+	args := append([]string{
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--daemonize", "no", "--dir", s.dir,
+		"--save", "", "--appendonly", "no",
+	}, s.args...)
+	p, err := startProcess(s.binary, args, logPath)
+	if err != nil {
+		return err
+	}
+	if err := s.waitForAnswer(p); err != nil {
+		p.kill()
+		log, _ := os.ReadFile(logPath)
+		if strings.Contains(string(log), "Address already in use") {
+			_ = os.Remove(logPath) // the next attempt must not read this one's reason
+			err = errPortTaken
+		}
+		return fmt.Errorf("redis-server %s %q: %w\n%s", s.Addr(), s.args, err, log)
+	}
+	s.process, s.lookUps = p, 0
+	return nil
+}
+
+// waitForAnswer returns when the process answers PING. That it is this process is asked for by its id: if another server
+// took the port first, that one would answer too.
+func (s *Server) waitForAnswer(p *process) error {
+	var last error
+	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); {
+		replies, err := ask(s.Addr(), s.password, time.Second, []string{"INFO", "server"}, []string{"PING"})
+		switch {
+		case err != nil:
+			last = err
+		case infoField(replies[0].text, "process_id") != strconv.Itoa(p.pid):
+			if replies[0].isError() {
+				last = fmt.Errorf("INFO: %s", replies[0].text)
+				break
+			}
+			return errPortTaken
+		case replies[1].text == "PONG":
+			return nil
+		default:
+			last = fmt.Errorf("PING: %s", replies[1].text)
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("it ended by itself: %v", p.result)
+		case <-time.After(pollPause):
+		}
+	}
+	return fmt.Errorf("no answer within %v: %w", startLimit, last)
+}
+
+// process is a redis-server that runs, or ran.
+type process struct {
+	pid    int
+	handle *os.Process
+	done   chan struct{} // closed when the process has ended and was waited for
+	result error         // of waiting; read only after done
+}
+
+// startProcess starts the binary from a thread that lives as long as the process: the kernel sends the death signal
+// (process_linux.go) when the thread that forked ends, not when our process does, and Go ends threads at will.
+func startProcess(binary string, args []string, logPath string) (*process, error) {
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the child has its own copy
+	command := exec.Command(binary, args...)
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = diesWithUs()
+
+	p := &process{done: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := command.Start()
+		if err == nil {
+			p.pid, p.handle = command.Process.Pid, command.Process
+		}
+		started <- err
+		if err == nil {
+			p.result = command.Wait()
+			close(p.done)
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *process) kill() {
+	_ = p.handle.Kill() // an error means that it has ended already
+	<-p.done
+}
+
+// choosePort returns a port that is free now. It lies below the ports that systems hand to outgoing connections (from
+// 32768 on Linux), as does the cluster bus's port 10000 above it: so nobody takes it while the server is down.
+func choosePort() int {
+	for {
+		port := 12000 + rand.IntN(10000)
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			listener.Close()
+			return port
+		}
+	}
+}
+
+// find returns the path of redis-server, or ends the test.
+func find(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err == nil {
+		return path
+	}
+	const message = "this test needs redis-server in PATH: run `make test`, which installs it, " +
+		"or `apt-get install redis-server`, or `brew install redis`"
+	if ci := os.Getenv("CI"); ci != "" && ci != "false" {
+		t.Fatal(message)
+	}
+	t.Skip(message)
+	return ""
+}
+
+func passwordOf(args []string) string {
+	if i := slices.Index(args, "--requirepass"); i >= 0 && i+1 < len(args) {
+		return args[i+1]
+	}
+	return ""
+}
