@@ -56,7 +56,7 @@ func Start(t testing.TB, args ...string) *Server {
 	t.Cleanup(s.end)
 	for range portAttempts {
 		s.port = choosePort()
-		err := s.start()
+		err := s.start("PONG")
 		if err == nil {
 			return s
 		}
@@ -99,9 +99,31 @@ func (s *Server) Restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kill()
-	// Somebody may hold the port for a moment: it lies outside of the ports that the system gives to clients.
+	s.startAgain("PONG")
+}
+
+// RestartLoading kills the process and starts it again with so much to read from disk that it answers LOADING to
+// everything for some 20 seconds, or until the next Kill or Restart. The keys of the server are lost.
+func (s *Server) RestartLoading() {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Keys of 1 KiB uncompressed, each loaded 2 ms long: the server looks at its connections after each of them.
+	s.must("CONFIG", "SET", "rdbcompression", "no")
+	s.must("EVAL", `for i = 1, 10000 do redis.call("SET", "ballast:" .. i, string.rep("x", 1024)) end`, "0")
+	s.must("SAVE")
+	file := s.must("CONFIG", "GET", "dbfilename").elements[1].text
+	s.kill()
+	s.startAgain("LOADING", "--appendonly", "no",
+		"--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024")
+	_ = os.Remove(filepath.Join(s.dir, file)) // the process has it open
+}
+
+// startAgain starts the process on the port that it had. Somebody else may hold that for a moment.
+func (s *Server) startAgain(answer string, extra ...string) {
+	s.t.Helper()
 	for deadline := time.Now().Add(startLimit); ; time.Sleep(10 * pollPause) {
-		err := s.start()
+		err := s.start(answer, extra...)
 		if err == nil {
 			return
 		}
@@ -157,8 +179,9 @@ func (s *Server) kill() {
 // errPortTaken says that another port, or the same one later, may do.
 var errPortTaken = errors.New("the port is taken")
 
-// start starts the process on s.port and waits for its answer. On error nothing is left running.
-func (s *Server) start() error {
+// start starts the process on s.port and waits until its answer to PING begins with the one given. On error nothing is
+// left running.
+func (s *Server) start(answer string, extra ...string) error {
 	if s.ended {
 		return fmt.Errorf("redis-server %s: not started: its test is over", s.Addr())
 	}
@@ -166,12 +189,12 @@ func (s *Server) start() error {
 	args := append([]string{
 		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--daemonize", "no", "--dir", s.dir,
 		"--save", "", "--appendonly", "no",
-	}, s.args...)
+	}, slices.Concat(s.args, extra)...)
 	p, err := startProcess(s.binary, args, logPath)
 	if err != nil {
 		return err
 	}
-	if err := s.waitForAnswer(p); err != nil {
+	if err := s.waitForAnswer(p, answer); err != nil {
 		p.kill()
 		log, _ := os.ReadFile(logPath)
 		if strings.Contains(string(log), "Address already in use") {
@@ -184,9 +207,9 @@ func (s *Server) start() error {
 	return nil
 }
 
-// waitForAnswer returns when the process answers PING. That it is this process is asked for by its id: if another server
+// waitForAnswer returns when the process answers PING as wanted. That it is this process is asked for by its id: if another server
 // took the port first, that one would answer too.
-func (s *Server) waitForAnswer(p *process) error {
+func (s *Server) waitForAnswer(p *process, answer string) error {
 	var last error
 	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); {
 		replies, err := ask(s.Addr(), s.password, time.Second, []string{"INFO", "server"}, []string{"PING"})
@@ -199,7 +222,7 @@ func (s *Server) waitForAnswer(p *process) error {
 				break
 			}
 			return errPortTaken
-		case replies[1].text == "PONG":
+		case strings.HasPrefix(replies[1].text, answer):
 			return nil
 		default:
 			last = fmt.Errorf("PING: %s", replies[1].text)

@@ -2,6 +2,8 @@ package redistest
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -187,6 +189,103 @@ func TestPausedServerAcceptsButAnswersAfterResume(t *testing.T) {
 	s.Restart()
 	s.Pause() // the cleanup has to end a paused server
 }
+
+func TestLoadingServerAnswersLoading(t *testing.T) {
+	s := Start(t, "--requirepass", "secret")
+	s.RestartLoading()
+	for range 3 {
+		if got := s.CLI("SET", "key", "value"); !strings.HasPrefix(got, "LOADING ") {
+			t.Errorf("SET: %q", got)
+		}
+	}
+	s.Restart()
+	if keys := s.Keys(); len(keys) != 0 {
+		t.Errorf("%d keys stayed", len(keys))
+	}
+}
+
+func TestTakenPortIsRecognised(t *testing.T) {
+	first := Start(t)
+	first.CLI("SET", "key", "value")
+	second := &Server{t: t, binary: first.binary, dir: t.TempDir(), port: first.port}
+	if err := second.start("PONG"); !errors.Is(err, errPortTaken) {
+		t.Errorf("start on the port of another server: %v", err)
+		second.Kill()
+	}
+	if got := first.Get("key"); got != "value" {
+		t.Errorf("the first server's key: %q", got)
+	}
+}
+
+func TestFailureToStartShowsTheLog(t *testing.T) {
+	outcome := run(t, func(t testing.TB) { Start(t, "--maxmemory-policy", "nonsense") })
+	if outcome.verdict != "fatal" || !strings.Contains(outcome.message, "maxmemory-policy") {
+		t.Errorf("%s: %s", outcome.verdict, outcome.message)
+	}
+}
+
+func TestMissingBinarySkipsButFailsInCI(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for ci, verdict := range map[string]string{"": "skip", "false": "skip", "true": "fatal", "1": "fatal"} {
+		t.Setenv("CI", ci)
+		outcome := run(t, func(t testing.TB) { Start(t) })
+		if outcome.verdict != verdict || !strings.Contains(outcome.message, "make test") {
+			t.Errorf("CI=%q: %s: %s", ci, outcome.verdict, outcome.message)
+		}
+	}
+}
+
+func TestLookUpOfAKilledServerFailsTheTest(t *testing.T) {
+	var server *Server
+	outcome := run(t, func(t testing.TB) {
+		server = Start(t)
+		server.Kill()
+		server.CLI("AUTH", "secret")
+	})
+	if outcome.verdict != "fatal" || !strings.Contains(outcome.message, server.Addr()) {
+		t.Errorf("%s: %s", outcome.verdict, outcome.message)
+	}
+	if strings.Contains(outcome.message, "secret") {
+		t.Errorf("a secret shows: %s", outcome.message)
+	}
+}
+
+func TestNothingStartsAfterTheTest(t *testing.T) {
+	var server *Server
+	t.Run("", func(t *testing.T) { server = Start(t) })
+	server.mu.Lock()
+	err := server.start("PONG")
+	server.mu.Unlock()
+	if err == nil {
+		server.Kill()
+		t.Error("a server started after its test")
+	}
+}
+
+// outcome is a testing.TB that remembers how the test ended, for tests of failures.
+type outcome struct {
+	testing.TB
+	verdict, message string
+}
+
+func run(t *testing.T, test func(t testing.TB)) *outcome {
+	o := &outcome{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		test(o)
+	}()
+	<-done
+	return o
+}
+
+func (o *outcome) end(verdict, message string) {
+	o.verdict, o.message = verdict, message
+	runtime.Goexit()
+}
+func (o *outcome) Fatal(args ...any)                 { o.end("fatal", fmt.Sprint(args...)) }
+func (o *outcome) Fatalf(format string, args ...any) { o.end("fatal", fmt.Sprintf(format, args...)) }
+func (o *outcome) Skip(args ...any)                  { o.end("skip", fmt.Sprint(args...)) }
 
 func TestMethodsMayBeCalledFromManyGoroutines(t *testing.T) {
 	s := Start(t)
