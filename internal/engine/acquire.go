@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// AcquireOptions are what one call sets apart from the mutex's settings.
+type AcquireOptions struct {
+	// Expiration of this lock; zero: the settings'.
+	Expiration time.Duration
+	// Wait says how long to wait for a held lock, instead of the settings' Wait or MaxRetry; nil: as they say.
+	Wait *time.Duration
+}
+
+// Acquire gets a lock on key, waiting as the settings or the options say.
+func (m *Mutex) Acquire(ctx context.Context, key string, options AcquireOptions) (*Lock, error) {
+	start := m.engine.clock.now()
+	attempts := 0
+	lock, err := m.acquire(ctx, key, options, start, &attempts)
+	trace := &m.engine.trace
+	if err != nil {
+		if trace.Refused != nil {
+			trace.Refused(m.settings.Name, key, attempts, m.engine.clock.since(start), err)
+		}
+		return nil, err
+	}
+	if trace.Acquired != nil {
+		trace.Acquired(m.settings.Name, key, attempts, m.engine.clock.since(start))
+	}
+	return lock, nil
+}
+
+func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions, start moment, attempts *int) (*Lock, error) {
+	expiration := options.Expiration
+	if expiration == 0 {
+		expiration = m.settings.Expiration
+	}
+	if err := m.checkExpiration(expiration); err != nil {
+		return nil, m.fail("acquire", key, nil, err)
+	}
+	if err := m.enter(ctx, key); err != nil {
+		return nil, m.fail("acquire", key, nil, err)
+	}
+	defer m.engine.finish()
+
+	patience := m.patience(options, start)
+	for {
+		*attempts++
+		lock, failure := m.attempt(ctx, key, expiration)
+		if failure == nil {
+			return lock, nil
+		}
+		if failure.final {
+			return nil, failure.err
+		}
+		pause, again := patience.next()
+		if !again {
+			return nil, failure.err
+		}
+		if err := m.engine.sleep(ctx, pause); err != nil {
+			failure.err.Causes = append(ended(ctx, err), failure.err.Causes...)
+			return nil, failure.err
+		}
+	}
+}
+
+// failure is an attempt without a lock; final says that another attempt makes no sense.
+type failure struct {
+	err   *Error
+	final bool
+}
+
+// attempt asks every node once. Whatever it set, if it fails, is being released before it returns.
+func (m *Mutex) attempt(ctx context.Context, key string, expiration time.Duration) (*Lock, *failure) {
+	nodes := m.group(key)
+	c := &claim{mutex: m, nodes: nodes, key: key, owner: newOwner()}
+	c.lengthen(expiration)
+	budget := m.nodeTimeout(expiration)
+
+	start := m.engine.clock.now() // before the first byte is sent
+	r := ask(nodes, c, question{op: acquire, key: key, owner: c.owner, expiration: expiration})
+	o, err := r.wait(ctx, m.engine.closing, budget)
+	if err == nil && o.won() {
+		if lock := m.hold(c, start, expiration); lock != nil {
+			return lock, nil
+		}
+		// Held by a quorum, but it took so long that nothing of it is left.
+		err = nil
+	}
+	r.undo()
+	switch {
+	case err != nil:
+		causes := ended(ctx, err)
+		if cause := o.cause(); cause != nil {
+			causes = append(causes, cause)
+		}
+		return nil, &failure{err: m.fail("acquire", key, &o, causes...), final: true}
+	case o.won():
+		return nil, &failure{err: m.fail("acquire", key, &o, fmt.Errorf("%w: the answers took longer than the lock is valid", ErrNoQuorum))}
+	}
+	cause := o.cause()
+	return nil, &failure{
+		err:   m.fail("acquire", key, &o, cause),
+		final: errors.Is(cause, ErrNoQuorum) && o.blocks(o.rejected),
+	}
+}
+
+// cause is what an attempt without quorum failed of: the lock is somebody else's, or too few nodes could answer. It is
+// nil as long as neither is certain.
+func (o *outcome) cause() error {
+	switch {
+	case o.taken > 0 && o.granted+o.taken+o.pending >= o.quorum():
+		return ErrAlreadyLocked
+	case o.granted+o.taken+o.pending < o.quorum():
+		return ErrNoQuorum
+	}
+	return nil
+}
+
+// patience decides whether to try again, and when.
+type patience struct {
+	mutex *Mutex
+	// retries left, or, if negative, until the end of the wait.
+	retries int
+	forever bool
+	end     moment
+}
+
+func (m *Mutex) patience(options AcquireOptions, start moment) *patience {
+	wait := m.settings.Wait
+	if options.Wait != nil {
+		wait = *options.Wait
+	} else if m.settings.MaxRetry > 0 {
+		return &patience{mutex: m, retries: m.settings.MaxRetry}
+	}
+	if wait <= 0 {
+		return &patience{mutex: m}
+	}
+	p := &patience{mutex: m, retries: -1, forever: wait == Forever}
+	if !p.forever {
+		p.end = start.add(wait)
+	}
+	return p
+}
+
+// next is the pause before the next attempt, and whether there is one. The last attempt is made as the wait ends.
+func (p *patience) next() (time.Duration, bool) {
+	pause := p.mutex.pauseBeforeRetry()
+	switch {
+	case p.retries == 0:
+		return 0, false
+	case p.retries > 0:
+		p.retries--
+		return pause, true
+	case p.forever:
+		return pause, true
+	}
+	left := p.mutex.engine.clock.remains(p.end)
+	if left <= 0 {
+		return 0, false
+	}
+	return min(pause, left), true
+}

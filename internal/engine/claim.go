@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// MaxGroup is how many nodes a group may have: a claim keeps one bit for each.
+const MaxGroup = 63
+
+// claim is what one attempt to acquire may have left on the nodes of its group: an owner value, the attempt's own, that
+// must be gone from every one of them in the end. A lock that was acquired keeps its attempt's claim.
+type claim struct {
+	mutex *Mutex
+	nodes []*Node
+	key   string
+	owner string
+	// life is the longest that a key of this claim may live on a node from the last question on, in nanoseconds.
+	life atomic.Int64
+	// set has a bit for each node that holds the key or may hold it, doubt for each that may yet carry out a question
+	// whose answer never came.
+	set   atomic.Uint64
+	doubt atomic.Uint64
+}
+
+// release is the question that deletes the claim from a node.
+func (c *claim) release() question {
+	return question{op: release, key: c.key, owner: c.owner}
+}
+
+// noted keeps what a reply to an acquire or an extension says about a node.
+func (c *claim) noted(index int, r reply) {
+	bit := uint64(1) << index
+	if r.answer == Granted || r.unknown {
+		c.set.Or(bit)
+	}
+	if r.unknown {
+		c.doubt.Or(bit)
+	}
+}
+
+// released takes a node's reply to the release of the claim, and makes it a debt of the node's where that isn't the end.
+func (c *claim) released(index int, r reply) {
+	bit := uint64(1) << index
+	lane := c.nodes[index].lane
+	owed := false
+	switch r.answer {
+	case Granted:
+		return
+	case Timeout, Down:
+		owed = c.set.Load()&bit != 0
+	case Refused:
+		owed = c.set.Load()&bit != 0 && !r.permanent()
+	default: // gone, taken by another, of another type
+		owed = c.doubt.Load()&bit != 0
+	}
+	if owed {
+		lane.owe(c.release(), time.Duration(c.life.Load()))
+	}
+}
+
+// lengthen makes sure that life is at least d.
+func (c *claim) lengthen(d time.Duration) {
+	for {
+		old := c.life.Load()
+		if int64(d) <= old || c.life.CompareAndSwap(old, int64(d)) {
+			return
+		}
+	}
+}

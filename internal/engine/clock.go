@@ -1,0 +1,35 @@
+package engine
+
+import "time"
+
+// clock reads the time. Two clocks count: the monotonic one, which an administrator cannot set, and the wall clock,
+// which goes on while the machine is suspended, where Go's monotonic clock stands still.
+type clock struct {
+	wall func() time.Time
+}
+
+// moment is one reading of both clocks.
+type moment struct {
+	mono time.Time // with its monotonic reading
+	wall time.Time // without
+}
+
+func (c *clock) now() moment {
+	return moment{mono: time.Now(), wall: c.wall().Round(0)}
+}
+
+// since is how long ago m was: the larger of what the two clocks say, so that a wall clock set back, or a machine that
+// slept, can only shorten a lock.
+func (c *clock) since(m moment) time.Duration {
+	now := c.now()
+	return max(now.mono.Sub(m.mono), now.wall.Sub(m.wall))
+}
+
+func (m moment) add(d time.Duration) moment {
+	return moment{mono: m.mono.Add(d), wall: m.wall.Add(d)}
+}
+
+// remains is how long it is until m: zero or less once either clock has reached it.
+func (c *clock) remains(m moment) time.Duration {
+	return -c.since(m)
+}

@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"slices"
+	"time"
+)
+
+// debt is a release that a node has still to carry out: one that it didn't answer, or one that it carried out although
+// a question sent earlier may yet arrive and set the key. A debt is tried as soon as the node is back, then with growing
+// pauses, until the node has deleted the key or the key must have expired by itself.
+//
+// Deleting late or twice does no harm: it deletes this attempt's own owner value or nothing.
+type debt struct {
+	lane     *lane
+	question question
+	until    time.Time
+	// What follows is guarded by the lane's mu.
+	pause time.Duration
+	next  time.Time
+	asked bool // a release is on its way
+}
+
+// owe records a release that this node owes, for as long as the key may live.
+func (l *lane) owe(q question, life time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	now := time.Now()
+	l.owed = append(l.owed, &debt{
+		lane: l, question: q, until: now.Add(life), pause: l.reconnection, next: now.Add(l.reconnection),
+	})
+	l.wakeIn(l.reconnection)
+}
+
+// settleAll asks for every debt, due or not: the node has just come back. l.mu is held.
+func (l *lane) settleAll() {
+	now := time.Now()
+	for _, d := range l.owed {
+		d.pause, d.next = l.reconnection, now
+	}
+	l.settle()
+}
+
+// settle asks for the debts that are due, forgets those that expired and plans the next time. l.mu is held.
+func (l *lane) settle() {
+	now := time.Now()
+	l.owed = slices.DeleteFunc(l.owed, func(d *debt) bool { return !d.asked && !now.Before(d.until) })
+	for _, d := range l.owed {
+		switch {
+		case d.asked:
+		case d.next.After(now):
+			l.wakeIn(d.next.Sub(now))
+		default:
+			d.asked = true
+			l.queue = append(l.queue, &call{question: d.question, asker: d})
+		}
+	}
+	if len(l.queue) > 0 {
+		l.startFlusher(l.flush)
+	}
+}
+
+func (d *debt) wanted() bool { return true }
+
+// hear strikes the debt off if the node deleted the key, else plans another try.
+func (d *debt) hear(_ int, r reply) {
+	l := d.lane
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d.asked = false
+	if r.answer == Granted || l.closed {
+		l.owed = slices.DeleteFunc(l.owed, func(other *debt) bool { return other == d })
+		return
+	}
+	d.next = time.Now().Add(d.pause)
+	d.pause *= 2
+	if l.down == nil {
+		l.wakeIn(time.Until(d.next))
+	}
+}

@@ -1,0 +1,128 @@
+// Package engine is the quorum engine behind every mutex: it asks all nodes of a group at once, counts their votes,
+// keeps the time of each lock, and clears up after attempts that failed. It knows nothing of YAML or generated code.
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Options are what an Engine is told besides its nodes. The zero value is ready to use.
+type Options struct {
+	// Logger is told of what an operator should know: locks lost, releases that failed, nodes that went down or came
+	// back. Nil logs nothing.
+	Logger *slog.Logger
+	// Trace is told of every operation. Nil traces nothing.
+	Trace *Trace
+}
+
+// Engine owns the connections to a set of nodes and the locks held over them.
+type Engine struct {
+	logger *slog.Logger
+	trace  Trace
+	clock  *clock
+	held   registry
+
+	// closing is closed when Close begins: whoever waits for anything leaves.
+	closing chan struct{}
+
+	mu sync.Mutex // guards what follows
+	// closed refuses every new operation.
+	closed bool
+	// operations counts those under way; Close waits for quiet, which is closed when the count falls to zero.
+	operations int
+	quiet      chan struct{}
+	nodes      []*Node
+}
+
+// New returns an Engine without nodes.
+func New(options Options) *Engine {
+	e := &Engine{
+		logger:  options.Logger,
+		clock:   &clock{wall: time.Now},
+		closing: make(chan struct{}),
+	}
+	if e.logger == nil {
+		e.logger = slog.New(slog.DiscardHandler)
+	}
+	if options.Trace != nil {
+		e.trace = *options.Trace
+	}
+	e.held.clock = e.clock
+	return e
+}
+
+// begin admits an operation, or reports ErrClosed. Each admitted operation calls finish.
+func (e *Engine) begin() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrClosed
+	}
+	e.operations++
+	return nil
+}
+
+func (e *Engine) finish() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.operations--
+	if e.operations == 0 && e.quiet != nil {
+		close(e.quiet)
+		e.quiet = nil
+	}
+}
+
+// Close ends the engine. Acquires that wait return ErrClosed. Locks still held are lost to their holders at once, but
+// their keys stay until they expire: whatever still runs under them stays exclusive until then. Releases under way are
+// seen through, within the nodes' own time budgets; then the connections are closed. Closing again does nothing.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	var quiet chan struct{}
+	if e.operations > 0 {
+		quiet = make(chan struct{})
+		e.quiet = quiet
+	}
+	nodes := e.nodes
+	e.mu.Unlock()
+
+	close(e.closing)
+	for _, lock := range e.held.all() {
+		lock.lose(ErrClosed)
+	}
+	if quiet != nil {
+		<-quiet
+	}
+	var waiting sync.WaitGroup
+	for _, node := range nodes {
+		waiting.Go(node.lane.close)
+	}
+	waiting.Wait()
+	return nil
+}
+
+// Held lists the locks that this engine holds now, the oldest first.
+func (e *Engine) Held() []*Lock {
+	return e.held.all()
+}
+
+// sleep pauses for d and reports why it ended early: ctx's error, or ErrClosed.
+func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.closing:
+		return ErrClosed
+	}
+}

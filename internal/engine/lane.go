@@ -1,0 +1,259 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// maxBatch is how many questions travel together at most. Larger batches gain nothing once the cost of a write is
+// spread over this many, and hold up whoever stands at the end.
+const maxBatch = 256
+
+// call is one question on its way to one node.
+type call struct {
+	question
+	asker asker
+	index int // of the node among those asked
+	reply reply
+}
+
+// asker is whoever waits for the reply to a call.
+type asker interface {
+	// wanted is asked just before the call is sent. If it says no, the call isn't sent.
+	wanted() bool
+	// hear takes the reply. It is called exactly once for each call, and must not block.
+	hear(index int, r reply)
+}
+
+// lane is the way to one node. Questions queue, one flusher sends what has gathered as one pipeline, and the next batch
+// gathers meanwhile: one goroutine and one round trip serve however many callers there are, and no question overtakes
+// another. A flusher runs only while there is something to send.
+//
+// When the connection fails, the flusher tries once whether the node still answers. If not, the lane is down: it fails
+// every question at once and probes the node each reconnection interval.
+type lane struct {
+	transport transport
+	// timeout is the budget for a batch; reconnection is the pause between two probes.
+	timeout      time.Duration
+	reconnection time.Duration
+	// watch is told when the lane goes down, with the cause, and when it comes up, with nil.
+	watch func(error)
+
+	mu    sync.Mutex // guards what follows
+	queue []*call
+	// spare is the buffer that the queue and the flusher take turns with.
+	spare []*call
+	// flushing says that a flusher runs. It alone uses the transport.
+	flushing bool
+	// down is what callers hear while the node doesn't answer; nil when it does.
+	down *reply
+	// owed are the releases that the node has still to carry out.
+	owed []*debt
+	// alarm wakes the lane for a probe or for releases owed; nil if nothing is planned. due is when.
+	alarm *time.Timer
+	due   time.Time
+	// closed refuses every question; idle is closed once the flusher has ended after that.
+	closed bool
+	idle   chan struct{}
+}
+
+func newLane(t transport, timeout, reconnection time.Duration, watch func(error)) *lane {
+	return &lane{transport: t, timeout: timeout, reconnection: reconnection, watch: watch}
+}
+
+// ask queues a call. It never blocks; if the node is down, the asker hears so before ask returns.
+func (l *lane) ask(c *call) {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		c.asker.hear(c.index, reply{answer: Down, err: ErrClosed})
+		return
+	}
+	if l.down != nil {
+		r := *l.down
+		l.mu.Unlock()
+		c.asker.hear(c.index, r)
+		return
+	}
+	l.queue = append(l.queue, c)
+	l.startFlusher(l.flush)
+	l.mu.Unlock()
+}
+
+// startFlusher starts a flusher unless one runs. l.mu is held.
+func (l *lane) startFlusher(flusher func()) {
+	if !l.flushing {
+		l.flushing = true
+		go flusher()
+	}
+}
+
+// flush sends batch after batch until the queue is empty or the node is down.
+func (l *lane) flush() {
+	for {
+		batch := l.next()
+		if batch == nil {
+			return
+		}
+		failed := l.exchange(batch)
+		l.recycle(batch)
+		if failed != nil && !l.stillAnswers(l.timeout) {
+			l.goDown(*failed)
+			return
+		}
+	}
+}
+
+// next takes the next batch from the queue. With nothing left to send it ends the flusher and returns nil.
+func (l *lane) next() []*call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
+		l.endFlusher()
+		return nil
+	}
+	if len(l.queue) <= maxBatch {
+		batch := l.queue
+		l.queue, l.spare = l.spare[:0], nil
+		return batch
+	}
+	batch := append(l.spare[:0], l.queue[:maxBatch]...)
+	l.spare = nil
+	rest := copy(l.queue, l.queue[maxBatch:])
+	clear(l.queue[rest:])
+	l.queue = l.queue[:rest]
+	return batch
+}
+
+// endFlusher marks the end of the flusher, which returns right after. l.mu is held.
+func (l *lane) endFlusher() {
+	l.flushing = false
+	if l.closed {
+		close(l.idle)
+	}
+}
+
+// recycle gives a batch's buffer back.
+func (l *lane) recycle(batch []*call) {
+	clear(batch)
+	l.mu.Lock()
+	if l.spare == nil {
+		l.spare = batch[:0]
+	}
+	l.mu.Unlock()
+}
+
+// exchange sends a batch, without the calls that nobody wants any more, and hands out the replies in order. It returns
+// the reply that shows that the connection failed, nil if it did not.
+func (l *lane) exchange(batch []*call) *reply {
+	wanted := batch[:0:len(batch)]
+	for _, c := range batch {
+		if c.asker.wanted() {
+			wanted = append(wanted, c)
+		} else {
+			c.asker.hear(c.index, reply{})
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
+	l.transport.exec(ctx, wanted)
+	cancel()
+	var failed *reply
+	for _, c := range wanted {
+		if c.reply.broken && failed == nil {
+			failed = &reply{answer: c.reply.answer, err: c.reply.err}
+		}
+		c.asker.hear(c.index, c.reply)
+	}
+	return failed
+}
+
+// stillAnswers asks the node for a sign of life, on a new connection if the old one broke.
+func (l *lane) stillAnswers(budget time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), budget)
+	defer cancel()
+	return l.transport.ping(ctx) == nil
+}
+
+// goDown ends the flusher, fails what is queued and plans a probe.
+func (l *lane) goDown(cause reply) {
+	l.mu.Lock()
+	l.down = &cause
+	queue := l.queue
+	l.queue = nil
+	l.wakeIn(l.reconnection)
+	l.endFlusher()
+	l.mu.Unlock()
+	l.watch(cause.err)
+	for _, c := range queue {
+		c.asker.hear(c.index, cause)
+	}
+}
+
+// wakeIn plans to wake up after d, or sooner if that is planned already. l.mu is held.
+func (l *lane) wakeIn(d time.Duration) {
+	due := time.Now().Add(d)
+	if l.closed || l.alarm != nil && l.due.Before(due) {
+		return
+	}
+	if l.alarm != nil {
+		l.alarm.Stop()
+	}
+	l.alarm, l.due = time.AfterFunc(d, l.wake), due
+}
+
+// wake probes a node that is down, and sends what is owed to one that is up.
+func (l *lane) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alarm = nil
+	if l.closed {
+		return
+	}
+	if l.down != nil {
+		l.startFlusher(l.probe)
+		return
+	}
+	l.settle()
+}
+
+// probe is the flusher of a lane that is down: it comes up if the node answers, or waits for the next probe.
+func (l *lane) probe() {
+	up := l.stillAnswers(max(l.timeout, handshakeTimeout))
+	l.mu.Lock()
+	if !up || l.closed {
+		l.wakeIn(l.reconnection)
+		l.endFlusher()
+		l.mu.Unlock()
+		return
+	}
+	l.down = nil
+	l.settleAll()
+	l.mu.Unlock()
+	l.watch(nil)
+	l.flush()
+}
+
+// close sees the queue through and ends the lane. Nothing is asked of it afterwards.
+func (l *lane) close() {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.closed = true
+	if l.alarm != nil {
+		l.alarm.Stop()
+		l.alarm = nil
+	}
+	l.idle = make(chan struct{})
+	if !l.flushing {
+		close(l.idle)
+	}
+	l.mu.Unlock()
+	<-l.idle
+	l.transport.close()
+}

@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// Forever, as a wait, waits until the context ends.
+const Forever time.Duration = math.MaxInt64
+
+// driftFloor is the part of the drift that does not depend on the expiration: what Redis's own expiration may be early
+// by, as in the Redlock description.
+const driftFloor = 2 * time.Millisecond
+
+// MinExpiration is the shortest expiration a lock may have: below it the drift leaves no validity worth the name.
+const MinExpiration = 10 * time.Millisecond
+
+// MaxExpiration is the longest: Redis refuses what, added to its clock, overflows 63 bits of milliseconds, and our own
+// arithmetic stays clear of overflow as well.
+const MaxExpiration = 10 * 365 * 24 * time.Hour
+
+// Settings are how a mutex behaves. Package mutex documents them.
+type Settings struct {
+	Name          string
+	Expiration    time.Duration
+	Wait          time.Duration
+	MaxRetry      int
+	RetryInterval time.Duration
+	RetryJitter   time.Duration
+	DriftFactor   float64
+	NodeTimeout   time.Duration // zero: by DefaultNodeTimeout
+}
+
+// DefaultNodeTimeout is a node's budget for one answer where the settings name none: a twentieth of the expiration, from
+// 10 ms to 1 s, but never more than half of it.
+func DefaultNodeTimeout(expiration time.Duration) time.Duration {
+	return min(max(expiration/20, 10*time.Millisecond), time.Second, expiration/2)
+}
+
+// Mutex is a named mutex on one group of nodes, or on several of which the key picks one.
+type Mutex struct {
+	engine   *Engine
+	settings Settings
+	groups   [][]*Node
+	ring     ring // nil with one group
+}
+
+// NewMutex returns a mutex on groups of nodes of this engine.
+func (e *Engine) NewMutex(settings Settings, groups [][]*Node) (*Mutex, error) {
+	if len(groups) == 0 {
+		return nil, fmt.Errorf("%s: no nodes", settings.Name)
+	}
+	for _, group := range groups {
+		if len(group)%2 == 0 || len(group) > MaxGroup {
+			return nil, fmt.Errorf("%s: a group has %d nodes; it needs an odd number of at most %d", settings.Name, len(group), MaxGroup)
+		}
+	}
+	m := &Mutex{engine: e, settings: settings, groups: groups}
+	if len(groups) > 1 {
+		m.ring = newRing(len(groups))
+	}
+	if err := m.checkExpiration(settings.Expiration); err != nil {
+		return nil, fmt.Errorf("%s: %w", settings.Name, err)
+	}
+	return m, nil
+}
+
+// group is the nodes where key lives.
+func (m *Mutex) group(key string) []*Node {
+	if m.ring == nil {
+		return m.groups[0]
+	}
+	return m.groups[m.ring.group(key)]
+}
+
+// drift is the part of an expiration that a holder may not rely on, since clocks run at different speeds.
+func (m *Mutex) drift(expiration time.Duration) time.Duration {
+	return time.Duration(float64(expiration)*m.settings.DriftFactor) + driftFloor
+}
+
+func (m *Mutex) nodeTimeout(expiration time.Duration) time.Duration {
+	if m.settings.NodeTimeout > 0 {
+		return m.settings.NodeTimeout
+	}
+	return DefaultNodeTimeout(expiration)
+}
+
+// checkExpiration tells why a lock cannot have this expiration.
+func (m *Mutex) checkExpiration(expiration time.Duration) error {
+	switch {
+	case expiration < MinExpiration:
+		return fmt.Errorf("expiration %v is too short: at least %v", expiration, MinExpiration)
+	case expiration > MaxExpiration:
+		return fmt.Errorf("expiration %v is too long: at most %v", expiration, MaxExpiration)
+	case m.nodeTimeout(expiration)+m.drift(expiration) >= expiration:
+		return fmt.Errorf("expiration %v is too short for a node timeout of %v and a drift of %v",
+			expiration, m.nodeTimeout(expiration), m.drift(expiration))
+	}
+	return nil
+}
+
+// fail builds the error of an operation on key.
+func (m *Mutex) fail(op, key string, o *outcome, causes ...error) *Error {
+	e := &Error{Op: op, Mutex: m.settings.Name, Key: key, Causes: causes}
+	if o != nil {
+		e.Votes, e.Hint = o.votes(), o.hint()
+	}
+	return e
+}
+
+// Exists tells whether a quorum of nodes holds one owner's value at key at this moment. It is advice, not a lock: the
+// next moment may differ.
+func (m *Mutex) Exists(ctx context.Context, key string) (bool, error) {
+	if err := m.enter(ctx, key); err != nil {
+		return false, m.fail("exists", key, nil, err)
+	}
+	defer m.engine.finish()
+	r := ask(m.group(key), nil, question{op: read, key: key})
+	o, err := r.wait(ctx, m.engine.closing, m.nodeTimeout(m.settings.Expiration))
+	if err != nil {
+		return false, m.fail("exists", key, &o, ended(ctx, err)...)
+	}
+	switch leading := leading(o.replies); {
+	case leading >= o.quorum():
+		return true, nil
+	case leading+o.silent+o.pending < o.quorum():
+		return false, nil
+	default: // the nodes that didn't answer make the difference
+		return false, m.fail("exists", key, &o, ErrNoQuorum)
+	}
+}
+
+var (
+	errNoContext = errors.New("the context is nil")
+	errNoKey     = errors.New("the key is empty")
+	errNoFunc    = errors.New("the function is nil")
+)
+
+// enter admits an operation that begins with ctx; what it admits ends with engine.finish.
+func (m *Mutex) enter(ctx context.Context, key string) error {
+	switch {
+	case ctx == nil:
+		return errNoContext
+	case key == "":
+		return errNoKey
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return m.engine.begin()
+}
+
+// ended are the causes of an operation that err ended, err itself first: if ctx ended it, its cause belongs to them.
+func ended(ctx context.Context, err error) []error {
+	causes := []error{err}
+	if cause := context.Cause(ctx); cause != nil && cause != err && ctx.Err() == err {
+		causes = append(causes, cause)
+	}
+	return causes
+}
+
+// pauseBeforeRetry is the retry interval plus or minus a random part of the jitter.
+func (m *Mutex) pauseBeforeRetry() time.Duration {
+	jitter := m.settings.RetryJitter
+	if jitter <= 0 {
+		return m.settings.RetryInterval
+	}
+	return max(0, m.settings.RetryInterval+rand.N(2*jitter+1)-jitter)
+}

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Node is one independent Redis server, shared by all mutexes that live on it.
+type Node struct {
+	// name is the address that errors and traces show. It has no credentials.
+	name string
+	lane *lane
+}
+
+// NodeOptions say how a node is reached.
+type NodeOptions struct {
+	// Redis are go-redis's options: address, credentials, database, TLS, dialer. The engine overrides what its rules need:
+	// retries, timeouts, pool size.
+	Redis *redis.Options
+	// Timeout is the budget for one answer: the largest node timeout of the mutexes on this node.
+	Timeout time.Duration
+	// PoolSize is the number of connections at most.
+	PoolSize int
+	// ReconnectionInterval is how long the node is left alone after it failed.
+	ReconnectionInterval time.Duration
+}
+
+// handshakeTimeout is what dialling and greeting a server may take when nobody waits for it. It is longer than a node
+// timeout may be, so that a node with a slow handshake (TLS over a distance) is reached at all.
+const handshakeTimeout = time.Second
+
+// AddNode returns a new node of the engine. It does no I/O; the first operation connects.
+func (e *Engine) AddNode(options NodeOptions) *Node {
+	own := *options.Redis
+	own.MaxRetries = -1 // a repeated SET NX would see its own value and call it somebody else's
+	own.ContextTimeoutEnabled = true
+	own.DialTimeout = max(options.Timeout, handshakeTimeout)
+	own.DialerRetries = 1
+	own.ReadTimeout = options.Timeout
+	own.WriteTimeout = options.Timeout
+	own.PoolSize = options.PoolSize
+	own.PoolTimeout = options.Timeout
+	own.MinIdleConns = 0
+	own.DisableIdentity = true
+	own.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	own.Dialer = dialer(&own)
+	own.OnConnect = onConnect(own.OnConnect)
+	return e.addNode(nodeName(&own), &wire{client: redis.NewClient(&own)}, options.Timeout, options.ReconnectionInterval)
+}
+
+func (e *Engine) addNode(name string, t transport, timeout, reconnection time.Duration) *Node {
+	node := &Node{name: name}
+	node.lane = newLane(t, timeout, reconnection, e.laneWatch(name))
+	e.mu.Lock()
+	e.nodes = append(e.nodes, node)
+	e.mu.Unlock()
+	return node
+}
+
+// laneWatch reports a node's state to log and trace.
+func (e *Engine) laneWatch(name string) func(error) {
+	return func(err error) {
+		if err != nil {
+			e.logger.Warn("redis node down", "node", name, "error", err)
+			if e.trace.NodeDown != nil {
+				e.trace.NodeDown(name, err)
+			}
+			return
+		}
+		e.logger.Info("redis node up", "node", name)
+		if e.trace.NodeUp != nil {
+			e.trace.NodeUp(name)
+		}
+	}
+}
+
+func nodeName(o *redis.Options) string {
+	if o.DB == 0 {
+		return o.Addr
+	}
+	return o.Addr + "/" + strconv.Itoa(o.DB)
+}
+
+// dialer wraps the dialer of the options so that a failed dial looks to go-redis like a connection whose first write
+// fails. Otherwise its pool would go into a mode of its own after a few failures, in which it re-dials once a second
+// from a goroutine that outlives Close, and logs each failure to the program's standard error: what to do about a node
+// that is down is the lane's business. It also makes certain which questions were never sent.
+func dialer(options *redis.Options) func(context.Context, string, string) (net.Conn, error) {
+	dial := options.Dialer
+	if dial == nil {
+		dial = redis.NewDialer(options)
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return failedConn{&dialError{err}}, nil
+		}
+		return conn, nil
+	}
+}
+
+// dialError is the error of a connection that was never made.
+type dialError struct{ err error }
+
+func (e *dialError) Error() string { return e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
+
+func (e *dialError) timeout() bool {
+	var timeout net.Error
+	return errors.Is(e.err, context.DeadlineExceeded) || errors.As(e.err, &timeout) && timeout.Timeout()
+}
+
+// failedConn is the connection that a failed dial left: every use of it returns the dial's error.
+type failedConn struct{ err *dialError }
+
+func (c failedConn) Read([]byte) (int, error)         { return 0, c.err }
+func (c failedConn) Write([]byte) (int, error)        { return 0, c.err }
+func (c failedConn) Close() error                     { return nil }
+func (c failedConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (c failedConn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (c failedConn) SetDeadline(time.Time) error      { return nil }
+func (c failedConn) SetReadDeadline(time.Time) error  { return nil }
+func (c failedConn) SetWriteDeadline(time.Time) error { return nil }
+
+// clusterModeError refuses a server that would answer for some keys only.
+type clusterModeError struct{}
+
+func (*clusterModeError) Error() string { return "the server runs in cluster mode" }
+
+// onConnect asks a new connection whether its server runs in cluster mode, then calls the application's own hook. A
+// server that will not say (an old one, or a user without the right to ask) is taken to be independent.
+func onConnect(next func(context.Context, *redis.Conn) error) func(context.Context, *redis.Conn) error {
+	return func(ctx context.Context, conn *redis.Conn) error {
+		greeting, err := conn.Do(ctx, "hello").Result()
+		var refused redis.Error
+		if err != nil && !errors.As(err, &refused) {
+			return err
+		}
+		if serverMode(greeting) == "cluster" {
+			return &clusterModeError{}
+		}
+		if next != nil {
+			return next(ctx, conn)
+		}
+		return nil
+	}
+}
+
+// serverMode finds the mode in the answer to HELLO, a map in RESP3 and a list of pairs in RESP2.
+func serverMode(greeting any) string {
+	switch g := greeting.(type) {
+	case map[any]any:
+		mode, _ := g["mode"].(string)
+		return mode
+	case []any:
+		for i := 0; i+1 < len(g); i += 2 {
+			if g[i] == "mode" {
+				mode, _ := g[i+1].(string)
+				return mode
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,48 @@
+package engine
+
+import (
+	"context"
+	"errors"
+)
+
+// Synchronize runs fn under a lock on key. The context that fn gets is cancelled, with cause ErrLockLost, the moment the
+// lock's validity ends. The lock is released however fn ends: by returning, by a panic, which goes on, or by
+// runtime.Goexit.
+func (m *Mutex) Synchronize(ctx context.Context, key string, fn func(context.Context) error, options AcquireOptions) (err error) {
+	if fn == nil {
+		return m.fail("synchronize", key, nil, errNoFunc)
+	}
+	lock, err := m.Acquire(ctx, key, options)
+	if err != nil {
+		return err
+	}
+	inner, cancel := context.WithCancelCause(ctx)
+	lock.whenEnded(cancel)
+
+	returned := false
+	defer func() {
+		lost := lock.Err() // nil: valid until after fn ended
+		cancel(nil)
+		released := lock.Release(ctx)
+		if lost == nil && released != nil {
+			m.engine.logger.Warn("lock not released", "mutex", m.settings.Name, "key", key, "error", released)
+		}
+		if !returned {
+			return
+		}
+		var answers *Error
+		switch {
+		case lost != nil:
+			err = errors.Join(err, m.fail("synchronize", key, nil, lost))
+		case errors.Is(released, ErrNotHeld) && errors.As(released, &answers) && len(answers.Votes) > 0:
+			// The nodes have forgotten the lock, or hold another's, although its time was not up: somebody deleted it,
+			// so others may have run beside fn.
+			answers.Op = "synchronize"
+			answers.Causes = append([]error{ErrLockLost}, answers.Causes...)
+			err = errors.Join(err, answers)
+		}
+	}()
+	err = fn(inner)
+	returned = true
+	return err
+}

@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Answer is what one node said to one question.
+type Answer uint8
+
+const (
+	// Unheard: the outcome was clear before the node answered.
+	Unheard Answer = iota
+	// Granted: the node set, extended or deleted the key as asked.
+	Granted
+	// Taken: another owner's value stands at the key.
+	Taken
+	// Gone: nothing stands at the key.
+	Gone
+	// WrongType: the key holds something that is not a string; another library's lock, perhaps.
+	WrongType
+	// Refused: the server answered with an error, such as NOPERM or LOADING.
+	Refused
+	// Timeout: no answer came within the node's time budget.
+	Timeout
+	// Down: the node cannot be reached, or the connection broke off.
+	Down
+)
+
+var answerNames = [...]string{"not heard", "granted", "taken", "gone", "wrong type", "refused", "timeout", "down"}
+
+func (a Answer) String() string {
+	if int(a) < len(answerNames) {
+		return answerNames[a]
+	}
+	return fmt.Sprintf("Answer(%d)", uint8(a))
+}
+
+// Vote is one node's answer, as an Error reports it.
+type Vote struct {
+	// Node is the node's address, without credentials.
+	Node   string
+	Answer Answer
+	// Err is what the server or the network said; nil if the answer says it all.
+	Err error
+}
+
+func (v Vote) String() string {
+	if v.Err == nil {
+		return v.Node + ": " + v.Answer.String()
+	}
+	return fmt.Sprintf("%s: %s: %v", v.Node, v.Answer, v.Err)
+}
+
+// reply is a node's answer as the engine needs it.
+type reply struct {
+	answer Answer
+	err    error
+	// owner is the owner value that a read found.
+	owner string
+	// unknown says that the question may have reached the node although no answer did: it may have been carried out, or
+	// may yet be.
+	unknown bool
+	// broken says that the connection failed, or was never made, so that the next question needs a new one.
+	broken bool
+}
+
+// permanent tells whether asking again would be answered the same way until somebody mends the configuration.
+func (r reply) permanent() bool {
+	var clusterMode *clusterModeError
+	return errors.As(r.err, &clusterMode) || r.err != nil && hasCode(r.err, "NOPERM", "NOAUTH", "WRONGPASS", "MOVED", "CROSSSLOT")
+}
+
+// hasCode tells whether err is, or wraps, an error reply of a server that starts with one of the codes.
+func hasCode(err error, codes ...string) bool {
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		return false
+	}
+	code, _, _ := strings.Cut(reply.Error(), " ")
+	for _, c := range codes {
+		if code == c {
+			return true
+		}
+	}
+	return false
+}
+
+// hint says what to do about an error of a node, where that is known.
+func hint(err error) string {
+	var clusterMode *clusterModeError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &clusterMode), hasCode(err, "MOVED", "CROSSSLOT", "CLUSTERDOWN"):
+		return "the server runs in cluster mode; url and servers name independent servers"
+	case hasCode(err, "NOPERM"):
+		return "the server's user may not do this; it needs the commands set, get, del, eval and evalsha on the mutex's keys"
+	case hasCode(err, "NOAUTH", "WRONGPASS"):
+		return "check the user and the password in the node's URL"
+	case hasCode(err, "READONLY"):
+		return "the server is a replica; name the master"
+	case hasCode(err, "LOADING"):
+		return "the server is still loading its data; it answers when it has done so"
+	case hasCode(err, "OOM"):
+		return "the server reached its maxmemory; give it more, or an eviction policy that spares locks"
+	case hasCode(err, "MISCONF"):
+		return "the server cannot write its data to disk and so refuses writes"
+	}
+	return ""
+}
+
+// timeoutError says how long a node was given.
+type timeoutError struct {
+	budget time.Duration
+}
+
+func (e *timeoutError) Error() string {
+	return fmt.Sprintf("no answer within %v", e.budget)
+}
+
+func (e *timeoutError) Timeout() bool { return true }

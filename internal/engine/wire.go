@@ -1,0 +1,202 @@
+package engine
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// op is one of the four things asked of a node.
+type op uint8
+
+const (
+	acquire op = iota
+	release
+	extend
+	read
+)
+
+// question is what one operation asks of every node alike.
+type question struct {
+	op         op
+	key        string
+	owner      string        // but for read
+	expiration time.Duration // for acquire and extend
+}
+
+// transport carries questions to one node. The engine's only implementation is on go-redis; its tests have another.
+type transport interface {
+	// exec asks the questions of the batch in order and fills in every call's reply.
+	exec(ctx context.Context, batch []*call)
+	// ping returns nil if the server answered, with whatever it liked.
+	ping(ctx context.Context) error
+	close() error
+}
+
+//go:embed scripts/release.lua
+var releaseSource string
+
+//go:embed scripts/extend.lua
+var extendSource string
+
+var scripts = [...]*redis.Script{
+	release: redis.NewScript(releaseSource),
+	extend:  redis.NewScript(extendSource),
+}
+
+// wire is a transport on a go-redis client.
+type wire struct {
+	client *redis.Client
+}
+
+func (w *wire) exec(ctx context.Context, batch []*call) {
+	commands := make([]redis.Cmder, len(batch))
+	for i, c := range batch {
+		commands[i] = command(ctx, &c.question, false)
+	}
+	err := w.send(ctx, commands)
+	for i, c := range batch {
+		c.reply = interpret(c.op, commands[i].(*redis.Cmd), err)
+	}
+	w.evalWhereUnknown(ctx, batch)
+}
+
+// evalWhereUnknown sends the script itself for the calls whose server did not know it: after a restart, or a SCRIPT FLUSH.
+func (w *wire) evalWhereUnknown(ctx context.Context, batch []*call) {
+	var calls []*call
+	var commands []redis.Cmder
+	for _, c := range batch {
+		if hasCode(c.reply.err, "NOSCRIPT") {
+			calls = append(calls, c)
+			commands = append(commands, command(ctx, &c.question, true))
+		}
+	}
+	if len(calls) == 0 {
+		return
+	}
+	err := w.send(ctx, commands)
+	for i, c := range calls {
+		c.reply = interpret(c.op, commands[i].(*redis.Cmd), err)
+	}
+}
+
+func (w *wire) send(ctx context.Context, commands []redis.Cmder) error {
+	pipe := w.client.Pipeline()
+	if err := pipe.BatchProcess(ctx, commands...); err != nil {
+		return err
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+func (w *wire) ping(ctx context.Context) error {
+	err := w.client.Ping(ctx).Err()
+	if hasCode(err, "NOPERM", "LOADING", "BUSY", "MASTERDOWN") {
+		return nil
+	}
+	return err
+}
+
+func (w *wire) close() error { return w.client.Close() }
+
+// command is the command that asks q; with source, a script is sent itself instead of its digest.
+func command(ctx context.Context, q *question, source bool) *redis.Cmd {
+	switch q.op {
+	case acquire:
+		return redis.NewCmd(ctx, "set", q.key, q.owner, "nx", "px", milliseconds(q.expiration))
+	case read:
+		return redis.NewCmd(ctx, "get", q.key)
+	}
+	script := scripts[q.op]
+	name, body := "evalsha", script.Hash()
+	if source {
+		name, body = "eval", sources[q.op]
+	}
+	if q.op == extend {
+		return redis.NewCmd(ctx, name, body, 1, q.key, q.owner, milliseconds(q.expiration))
+	}
+	return redis.NewCmd(ctx, name, body, 1, q.key, q.owner)
+}
+
+var sources = [...]string{release: releaseSource, extend: extendSource}
+
+func milliseconds(d time.Duration) string {
+	return strconv.FormatInt(d.Milliseconds(), 10)
+}
+
+// interpret reads a command's reply; sent is what sending its whole batch returned. Only what says yes in so many words
+// is a yes: when a handshake fails, go-redis returns the error for the batch and leaves each command without error and
+// without value.
+func interpret(o op, c *redis.Cmd, sent error) reply {
+	err := c.Err()
+	switch {
+	case err == nil && c.Val() == nil && sent == nil:
+		return reply{answer: Refused, err: errors.New("the server sent no answer")}
+	case err == nil && c.Val() == nil:
+		return interpretError(sent, true)
+	case errors.Is(err, redis.Nil) && o == read:
+		return reply{answer: Gone}
+	case errors.Is(err, redis.Nil):
+		return reply{answer: Taken}
+	case err != nil:
+		return interpretError(err, false)
+	}
+	switch value := c.Val().(type) {
+	case string:
+		if o == read {
+			return reply{answer: Granted, owner: value}
+		}
+		if o == acquire && value == "OK" {
+			return reply{answer: Granted}
+		}
+	case int64:
+		if o == release || o == extend {
+			return reply{answer: scriptAnswer(value)}
+		}
+	}
+	return reply{answer: Refused, err: errors.New("the server sent an answer that does not fit the question")}
+}
+
+func scriptAnswer(value int64) Answer {
+	switch value {
+	case 1:
+		return Granted
+	case 0:
+		return Gone
+	default:
+		return Taken
+	}
+}
+
+// interpretError reads the error of a command or, if it is that of a handshake, of the connection.
+func interpretError(err error, handshake bool) reply {
+	var undialled *dialError
+	var clusterMode *clusterModeError
+	var refused redis.Error
+	var network net.Error
+	switch {
+	case hasCode(err, "WRONGTYPE"):
+		return reply{answer: WrongType}
+	case errors.As(err, &clusterMode), hasCode(err, "NOAUTH", "WRONGPASS"):
+		return reply{answer: Refused, err: err, broken: true}
+	case errors.As(err, &refused):
+		return reply{answer: Refused, err: err, broken: handshake}
+	case errors.As(err, &undialled):
+		answer := Down
+		if undialled.timeout() {
+			answer = Timeout
+		}
+		return reply{answer: answer, err: err, broken: true}
+	case errors.Is(err, redis.ErrClosed), errors.Is(err, redis.ErrPoolTimeout):
+		return reply{answer: Down, err: err, broken: true}
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return reply{answer: Timeout, err: err, broken: true, unknown: true}
+	default:
+		return reply{answer: Down, err: err, broken: true, unknown: true}
+	}
+}
