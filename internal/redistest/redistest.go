@@ -5,7 +5,6 @@ package redistest
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mutexgen/mutexgen/internal/redistest/port"
 )
 
 const (
@@ -24,7 +25,8 @@ const (
 	startLimit = 20 * time.Second
 	// pollPause lies between two looks at something that another process is about to do.
 	pollPause = 2 * time.Millisecond
-	// portAttempts is how many ports Start tries: somebody else may take one between our choice and the server's bind.
+	// portAttempts is how many ports Start tries: a program that knows nothing of package port may take one between our
+	// choice and the server's bind.
 	portAttempts = 20
 )
 
@@ -41,6 +43,7 @@ type Server struct {
 
 	mu      sync.Mutex // guards what follows; held through Kill, Restart, Pause and Resume
 	process *process   // nil after Kill
+	release func()     // gives the port back
 	ended   bool       // the test is over: nothing starts any more
 	lookUps int64      // commands that Commands itself caused since the process began
 }
@@ -55,11 +58,17 @@ func Start(t testing.TB, args ...string) *Server {
 	s := &Server{t: t, binary: find(t), dir: t.TempDir(), args: args, password: passwordOf(args)}
 	t.Cleanup(s.end)
 	for range portAttempts {
-		s.port = choosePort()
-		err := s.start("PONG")
+		number, release, err := port.Take()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.port = number
+		err = s.start("PONG")
 		if err == nil {
+			s.release = release
 			return s
 		}
+		release()
 		if !errors.Is(err, errPortTaken) {
 			t.Fatal(err)
 		}
@@ -166,6 +175,9 @@ func (s *Server) end() {
 	defer s.mu.Unlock()
 	s.ended = true
 	s.kill()
+	if s.release != nil {
+		s.release()
+	}
 }
 
 func (s *Server) kill() {
@@ -280,19 +292,6 @@ func startProcess(binary string, args []string, logPath string) (*process, error
 func (p *process) kill() {
 	_ = p.handle.Kill() // an error means that it has ended already
 	<-p.done
-}
-
-// choosePort returns a port that is free now. It lies below the ports that systems hand to outgoing connections (from
-// 32768 on Linux), as does the cluster bus's port 10000 above it: so nobody takes it while the server is down.
-func choosePort() int {
-	for {
-		port := 12000 + rand.IntN(10000)
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			listener.Close()
-			return port
-		}
-	}
 }
 
 // find returns the path of redis-server, or ends the test.
