@@ -107,8 +107,7 @@ func TestProcessesShareNoBlock(t *testing.T) {
 	for range 3 {
 		child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
 		child.Env = append(os.Environ(), tellEnv+"=1")
-		in, err := child.StdinPipe()
-		if err != nil {
+		if _, err := child.StdinPipe(); err != nil { // or it would read the end of /dev/null at once
 			t.Fatal(err)
 		}
 		out, err := child.StdoutPipe()
@@ -119,7 +118,7 @@ func TestProcessesShareNoBlock(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			in.Close()
+			_ = child.Process.Kill()
 			_ = child.Wait()
 		})
 		line, err := bufio.NewReader(out).ReadString('\n')
