@@ -1,0 +1,84 @@
+package mutex
+
+import (
+	"context"
+	"time"
+
+	"github.com/mutexgen/mutexgen/internal/engine"
+)
+
+// Lock is one successful acquisition of the mutex M. It has an owner value of its own and never changes hands; once
+// released or lost, it stays so.
+type Lock[M any] struct {
+	held *engine.Lock
+}
+
+// Key is the Redis key that is locked.
+func (l *Lock[M]) Key() string {
+	if l == nil || l.held == nil {
+		return ""
+	}
+	return l.held.Key()
+}
+
+// Until is the end of the lock's validity: how long its holder may rely on it. The nodes keep the key a little longer.
+// ExtendLock moves it.
+func (l *Lock[M]) Until() time.Time {
+	if l == nil || l.held == nil {
+		return time.Time{}
+	}
+	return l.held.Until()
+}
+
+// Done is closed when the lock was released or lost.
+func (l *Lock[M]) Done() <-chan struct{} {
+	if l == nil || l.held == nil {
+		return noLock
+	}
+	return l.held.Done()
+}
+
+// Err is nil while the lock is held. After that it is ErrNotHeld if the lock was released, and otherwise ErrLockLost
+// with the reason.
+func (l *Lock[M]) Err() error {
+	if l == nil || l.held == nil {
+		return ErrNotHeld
+	}
+	return l.held.Err()
+}
+
+// noLock is Done of a lock that never was.
+var noLock = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// ReleaseLock gives the lock back. It deletes the lock's key on every node where it still bears the lock's own owner
+// value, never another's. It works on a ctx that is already cancelled, and takes no longer than the nodes' time budget.
+//
+// It returns ErrNotHeld if the lock was released before, was lost, or is gone from too many nodes, ErrNoQuorum if too few
+// nodes could answer (the key is deleted there when they come back, or expires), and ErrClosed after Close.
+func ReleaseLock[M any](ctx context.Context, lock *Lock[M]) error {
+	if lock == nil || lock.held == nil {
+		return &Error{Op: "release", Causes: []error{ErrNotHeld, errNil}}
+	}
+	return lock.held.Release(ctx)
+}
+
+// ExtendLock gives the lock a new expiration, counted from now, and so a new end of validity. It counts only if a quorum
+// of nodes agreed while the lock was still valid. An expiration shorter than what is left shortens the lock in any case.
+//
+// It returns ErrNotHeld if the lock was released or lost, ErrNoQuorum if too few nodes could answer, in which case the
+// lock stays valid until its old end, ctx's error if ctx ended first, and ErrClosed after Close.
+func ExtendLock[M any](ctx context.Context, lock *Lock[M], expiration time.Duration) error {
+	if lock == nil || lock.held == nil {
+		return &Error{Op: "extend", Causes: []error{ErrNotHeld, errNil}}
+	}
+	return lock.held.Extend(ctx, expiration)
+}
+
+// Held is a lock that this process holds.
+type Held struct {
+	// Mutex is the definition's name, Key the Redis key.
+	Mutex string
+	Key   string
+	// Until is the end of the lock's validity.
+	Until time.Time
+}

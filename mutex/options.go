@@ -1,0 +1,108 @@
+package mutex
+
+import (
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mutexgen/mutexgen/internal/engine"
+)
+
+// Option is an option of the generated Open.
+type Option func(*config)
+
+// AllMutexes, in place of a name, stands for every mutex of an Open that has no such option of its own.
+const AllMutexes = "*"
+
+// config is what the options of an Open add up to.
+type config struct {
+	lookup func(string) (string, bool)
+	logger *slog.Logger
+	trace  *Trace
+	adjust []func(string, *redis.Options)
+	// places are where mutexes live instead of where their definitions say, by name or AllMutexes.
+	places map[string]place
+}
+
+func newConfig(options []Option) *config {
+	c := &config{lookup: os.LookupEnv, places: make(map[string]place)}
+	for _, option := range options {
+		if option != nil {
+			option(c)
+		}
+	}
+	return c
+}
+
+// WithEnv replaces os.LookupEnv as the source of the variables in URLs.
+func WithEnv(lookup func(name string) (string, bool)) Option {
+	return func(c *config) {
+		if lookup != nil {
+			c.lookup = lookup
+		}
+	}
+}
+
+// WithLogger logs what an operator should know: locks that were lost, releases that failed, nodes that went down or came
+// back. Nothing is logged per acquisition. Without this option nothing is logged at all.
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *config) { c.logger = logger }
+}
+
+// WithTrace reports every operation to the callbacks of a trace.
+func WithTrace(trace *Trace) Option {
+	return func(c *config) { c.trace = trace }
+}
+
+// WithURL places the mutex of that name on one node, whatever its definition says. The URL may refer to variables as in
+// mutexes.yaml.
+func WithURL(mutex, url string) Option {
+	return func(c *config) { c.places[mutex] = place{groups: [][]string{{url}}, fields: []string{"WithURL"}} }
+}
+
+// WithServers places the mutex of that name on a quorum of nodes, an odd number.
+func WithServers(mutex string, urls ...string) Option {
+	return func(c *config) { c.places[mutex] = servers("WithServers", urls) }
+}
+
+// WithCluster places the mutex of that name on groups of nodes, of which the key picks one. Their order counts: every
+// process must name them in the same.
+func WithCluster(mutex string, groups ...[]string) Option {
+	return func(c *config) { c.places[mutex] = cluster("WithCluster", groups) }
+}
+
+// WithRedisOptions has adjust change the go-redis options of each node before it is used: its dialer, TLS configuration
+// or credentials provider. Node is the address. Retries, timeouts and the pool's size are the library's to set.
+func WithRedisOptions(adjust func(node string, options *redis.Options)) Option {
+	return func(c *config) {
+		if adjust != nil {
+			c.adjust = append(c.adjust, adjust)
+		}
+	}
+}
+
+// AcquireOption is an option of one AcquireLock or Synchronize.
+type AcquireOption func(*engine.AcquireOptions)
+
+// WithExpiration gives this lock an expiration of its own.
+func WithExpiration(expiration time.Duration) AcquireOption {
+	return func(o *engine.AcquireOptions) { o.Expiration = &expiration }
+}
+
+// WithWait says how long to wait for a held lock, whatever the definition says: zero doesn't wait, Forever waits until
+// the context ends.
+func WithWait(wait time.Duration) AcquireOption {
+	return func(o *engine.AcquireOptions) { o.Wait = &wait }
+}
+
+func acquireOptions(options []AcquireOption) engine.AcquireOptions {
+	var o engine.AcquireOptions
+	for _, option := range options {
+		if option != nil {
+			option(&o)
+		}
+	}
+	return o
+}

@@ -1,0 +1,125 @@
+package mutex
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// place is where a mutex lives: groups of URLs, and for each URL, in the same order, the field it stands in.
+type place struct {
+	groups [][]string
+	fields []string
+}
+
+func servers(field string, urls []string) place {
+	p := place{groups: [][]string{urls}}
+	for i := range urls {
+		p.fields = append(p.fields, fmt.Sprintf("%s[%d]", field, i))
+	}
+	return p
+}
+
+func cluster(field string, groups [][]string) place {
+	p := place{groups: groups}
+	for i, group := range groups {
+		for j := range group {
+			p.fields = append(p.fields, fmt.Sprintf("%s[%d][%d]", field, i, j))
+		}
+	}
+	return p
+}
+
+// place is where the definition's mutex lives in this Open: an option for it comes first, then one for all mutexes, then
+// for a mutex with a url its environment variable, then the definition.
+func (c *config) place(d *Definition) place {
+	if p, ok := c.places[d.Name]; ok {
+		return p
+	}
+	if p, ok := c.places[AllMutexes]; ok {
+		return p
+	}
+	switch {
+	case len(d.Cluster) > 0:
+		return cluster("cluster", d.Cluster)
+	case len(d.Servers) > 0:
+		return servers("servers", d.Servers)
+	}
+	variable := "MUTEX_" + screamingSnake(d.Name) + "_URL"
+	if url, ok := c.lookup(variable); ok && url != "" {
+		return place{groups: [][]string{{url}}, fields: []string{variable}}
+	}
+	return place{groups: [][]string{{d.URL}}, fields: []string{"url"}}
+}
+
+// screamingSnake is NIGHTLY_REPORT for NightlyReport and HTTP_SERVER for HTTPServer.
+func screamingSnake(name string) string {
+	runes := []rune(name)
+	var b strings.Builder
+	for i, r := range runes {
+		if i > 0 && unicode.IsUpper(r) {
+			before := runes[i-1]
+			wordEnds := unicode.IsLower(before) || unicode.IsDigit(before)
+			wordBegins := unicode.IsUpper(before) && i+1 < len(runes) && unicode.IsLower(runes[i+1])
+			if wordEnds || wordBegins {
+				b.WriteByte('_')
+			}
+		}
+		b.WriteRune(unicode.ToUpper(r))
+	}
+	return b.String()
+}
+
+// expand replaces ${VAR} and ${VAR:-default}. As in a shell, the default stands in for a variable that is unset or empty.
+func expand(text string, lookup func(string) (string, bool)) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "${")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		reference, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", errors.New("a ${ is never closed")
+		}
+		name, fallback, hasFallback := strings.Cut(reference, ":-")
+		value, ok := lookup(name)
+		switch {
+		case ok && value != "":
+			b.WriteString(value)
+		case hasFallback:
+			b.WriteString(fallback)
+		case ok:
+			return "", fmt.Errorf("the environment variable %s is empty", name)
+		default:
+			return "", fmt.Errorf("the environment variable %s is not set", name)
+		}
+		text = after
+	}
+}
+
+// parse reads a node's URL. Its errors never quote the URL, nor any part of it that could belong to a password.
+func parse(text string) (*redis.Options, error) {
+	if text == "" {
+		return nil, errors.New("the URL is empty")
+	}
+	parsed, err := url.Parse(text)
+	if err != nil {
+		return nil, errors.New("this is no URL (in a password, write special characters as %XX)")
+	}
+	switch parsed.Scheme {
+	case "redis", "rediss", "unix":
+	default:
+		return nil, errors.New("a URL must begin with redis://, rediss:// or unix://")
+	}
+	options, err := redis.ParseURL(text)
+	if err != nil {
+		return nil, errors.New("the URL does not fit the form redis://user:password@host:port/database?option=value")
+	}
+	return options, nil
+}
