@@ -1,0 +1,284 @@
+package definition
+
+import (
+	"slices"
+	"time"
+)
+
+// Place is where a field may stand.
+type Place int
+
+const (
+	InFile Place = 1 << iota
+	InDefaults
+	InMutex
+)
+
+// Kind is what a field's value is.
+type Kind int
+
+const (
+	Version     Kind = iota // the number 1
+	Package                 // a Go package name
+	Defaults                // a mapping of fields
+	Mutexes                 // a list of mappings of fields
+	Name                    // an exported Go identifier
+	Text                    // any text
+	URL                     // a URL with ${VAR} and ${VAR:-default}
+	Servers                 // a list of URLs
+	Cluster                 // a list of lists of URLs
+	KeyTemplate             // literal text and {param:type}
+	Duration                // Go syntax
+	Wait                    // a duration, 0 or forever
+	Seconds                 // whole seconds
+	Count                   // a whole number
+	Fraction                // a number
+	Switch                  // true or false
+)
+
+// Field is a row of the table of fields: what the parser accepts, and what the documentation and a schema say about it.
+type Field struct {
+	Name string
+	Kind Kind
+	In   Place
+	// Default is the value in force where the file gives none, as it would be written; empty if there is none, or if
+	// the description says how it follows from other fields.
+	Default string
+	// Least and Most are the bounds of a value, both included, as they would be written; Below excludes its bound.
+	Least, Most, Below string
+	Description        string
+	Examples           []string
+	// OneOf names the group of fields of which a mutex has one. A mutex's own field replaces the defaults' field of
+	// the same group.
+	OneOf string
+	// Foreign are the names that other libraries have for it.
+	Foreign []string
+	// NotYet is set on a field that is read and checked, but not honoured by this version. To begin to honour it,
+	// remove this and give the field a set.
+	NotYet *NotYet
+
+	// set stores a value of the field's kind; nil where the field has no place in a Mutex.
+	set func(m *Mutex, value any)
+}
+
+// NotYet is what to say to who asks for something that this version does not have. It is an Error where going on without
+// it would pretend a safety that isn't there.
+type NotYet struct {
+	Severity
+	Message, Hint string
+}
+
+// Groups of Field.OneOf.
+const (
+	oneLocation   = "location"
+	oneExpiration = "expiration"
+	oneWaiting    = "waiting"
+)
+
+// Fields is the table of all fields, in the order in which to document them.
+func Fields() []Field { return slices.Clone(fields) }
+
+const inBoth = InDefaults | InMutex
+
+var fields = []Field{
+	{
+		Name: "version", Kind: Version, In: InFile,
+		Description: "The version of this format.",
+		Examples:    []string{"1"},
+	},
+	{
+		Name: "package", Kind: Package, In: InFile,
+		Description: "The Go package of the generated file; else $GOPACKAGE, else the folder's name.",
+		Examples:    []string{"locks"},
+	},
+	{
+		Name: "defaults", Kind: Defaults, In: InFile,
+		Description: "Values for all mutexes that don't give their own: any field of a mutex but name, doc and key.",
+	},
+	{
+		Name: "mutexes", Kind: Mutexes, In: InFile,
+		Description: "The mutexes.",
+	},
+	{
+		Name: "name", Kind: Name, In: InMutex,
+		Description: "The name of the Go type and field: an exported identifier.",
+		Examples:    []string{"NightlyReport"},
+		set:         func(m *Mutex, value any) { m.Name = value.(string) },
+	},
+	{
+		Name: "doc", Kind: Text, In: InMutex,
+		Description: "What the mutex is for; it becomes the Go type's documentation.",
+		Examples:    []string{"makes sure that one replica at a time builds the report."},
+		Foreign:     []string{"description", "comment"},
+		set:         func(m *Mutex, value any) { m.Doc = value.(string) },
+	},
+	{
+		Name: "url", Kind: URL, In: inBoth, OneOf: oneLocation,
+		Description: "One Redis node. ${VAR} and ${VAR:-default} are resolved when the application opens the mutexes.",
+		Examples:    []string{"${REDIS_URL:-redis://localhost:6379}", "rediss://cache.example.com:6380/1"},
+		Foreign:     []string{"address", "addr", "host", "redis_url", "uri"},
+		set:         func(m *Mutex, value any) { m.URL = value.(string) },
+	},
+	{
+		Name: "servers", Kind: Servers, In: inBoth, OneOf: oneLocation,
+		Description: "An odd number of independent Redis nodes; a lock needs more than half of them.",
+		Examples:    []string{`["${REDIS_A}", "${REDIS_B}", "${REDIS_C}"]`},
+		Foreign:     []string{"nodes", "hosts", "urls", "addresses", "addrs"},
+		set:         func(m *Mutex, value any) { m.Servers = value.([]string) },
+	},
+	{
+		Name: "cluster", Kind: Cluster, In: inBoth, OneOf: oneLocation,
+		Description: "Groups of an odd number of independent Redis nodes each; the key picks the group.",
+		Examples:    []string{`[["redis://a1", "redis://a2", "redis://a3"], ["redis://b1", "redis://b2", "redis://b3"]]`},
+		Foreign:     []string{"groups", "shards"},
+		set:         func(m *Mutex, value any) { m.Cluster = value.([][]string) },
+	},
+	{
+		Name: "key", Kind: KeyTemplate, In: InMutex, Default: "red_mutex_lock",
+		Description: "The Redis key: literal text and {param:type}; {{ and }} are literal braces. Types are string, int, " +
+			"int64, uint64, bool, and any imported type that is a fmt.Stringer, such as github.com/google/uuid.UUID.",
+		Examples: []string{"report:nightly", "account:{account_id:int64}:transfer"},
+		Foreign:  []string{"resource", "resources", "lock_key", "lock_name"},
+		set:      func(m *Mutex, value any) { m.Key = value.(Key) },
+	},
+	{
+		// The upper bound: a lock for longer than that never expires in the life of its server, which is what an
+		// expiration is there to prevent; and with it the milliseconds since 1970 plus the expiration, which Redis
+		// keeps, and any sum that we make of it in nanoseconds, stay far inside an int64.
+		Name: "expiration", Kind: Duration, In: inBoth, OneOf: oneExpiration,
+		Default: "1h", Least: "10ms", Most: "87600h",
+		Description: "How long Redis keeps a lock that nobody releases or extends.",
+		Examples:    []string{"10m", "30s"},
+		Foreign:     []string{"ttl", "expiry", "lease", "lease_time", "duration"},
+		set:         func(m *Mutex, value any) { m.Expiration = value.(time.Duration) },
+	},
+	{
+		Name: "expiration_in_seconds", Kind: Seconds, In: inBoth, OneOf: oneExpiration,
+		Least: "1", Most: "315360000",
+		Description: "The expiration in whole seconds, instead of expiration.",
+		Examples:    []string{"3600"},
+		Foreign:     []string{"lock_exp_sec"},
+		set:         func(m *Mutex, value any) { m.Expiration = value.(time.Duration) },
+	},
+	{
+		Name: "wait", Kind: Wait, In: inBoth, OneOf: oneWaiting,
+		Default: "0", Least: "0s",
+		Description: "How long an acquire waits for a held lock: 0, a duration, or forever, which is until its context ends.",
+		Examples:    []string{"5s", "forever"},
+		Foreign:     []string{"wait_timeout", "wait_time", "acquire_timeout", "lock_timeout"},
+		set:         func(m *Mutex, value any) { m.Wait = value.(time.Duration) },
+	},
+	{
+		Name: "max_retry", Kind: Count, In: inBoth, OneOf: oneWaiting,
+		Default: "0", Least: "0", Most: "1000000000",
+		Description: "How many further attempts an acquire makes, instead of wait.",
+		Examples:    []string{"3"},
+		Foreign:     []string{"retryCount", "retries", "max_retries", "tries", "max_attempts"},
+		set:         func(m *Mutex, value any) { m.MaxRetry = value.(int) },
+	},
+	{
+		Name: "retry_interval", Kind: Duration, In: inBoth,
+		Default: "200ms", Least: "1ms", Most: "24h",
+		Description: "The pause before the next attempt when no wake-up came.",
+		Examples:    []string{"200ms"},
+		Foreign:     []string{"retryDelay", "retry_wait", "backoff"},
+		set:         func(m *Mutex, value any) { m.RetryInterval = value.(time.Duration) },
+	},
+	{
+		Name: "retry_jitter", Kind: Duration, In: inBoth,
+		Default: "100ms", Least: "0s", Most: "24h",
+		Description: "The random part of the pause: up to that much is added or taken off. At most retry_interval; " +
+			"the default is never above half of it.",
+		Examples: []string{"100ms"},
+		Foreign:  []string{"retryJitter", "jitter"},
+		set:      func(m *Mutex, value any) { m.RetryJitter = value.(time.Duration) },
+	},
+	{
+		Name: "drift_factor", Kind: Fraction, In: inBoth,
+		Default: "0.01", Least: "0", Below: "1",
+		Description: "The part of the expiration that clocks may differ by: drift is expiration × factor + 2 ms, and a " +
+			"lock is valid for that much less than its expiration.",
+		Examples: []string{"0.01"},
+		Foreign:  []string{"driftFactor", "clock_drift_factor", "drift"},
+		set:      func(m *Mutex, value any) { m.DriftFactor = value.(float64) },
+	},
+	{
+		Name: "node_timeout", Kind: Duration, In: inBoth,
+		Least: "1ms", Most: "24h",
+		Description: "The budget for one node's answer. Default: 5 % of the expiration, at least 10 ms and at most 1 s, " +
+			"and never above half of the expiration.",
+		Examples: []string{"50ms"},
+		Foreign:  []string{"server_timeout", "timeout", "read_timeout"},
+		set:      func(m *Mutex, value any) { m.NodeTimeout = value.(time.Duration) },
+	},
+	{
+		Name: "pool_size", Kind: Count, In: inBoth,
+		Default: "2", Least: "1", Most: "1000",
+		Description: "Connections per node.",
+		Examples:    []string{"2"},
+		Foreign:     []string{"connections", "max_connections"},
+		set:         func(m *Mutex, value any) { m.PoolSize = value.(int) },
+	},
+	{
+		Name: "reconnection_interval", Kind: Duration, In: inBoth,
+		Default: "1s", Least: "1ms", Most: "24h",
+		Description: "How long a node that failed is left alone before the next probe.",
+		Examples:    []string{"1s"},
+		Foreign:     []string{"reconnect_interval"},
+		set:         func(m *Mutex, value any) { m.ReconnectionInterval = value.(time.Duration) },
+	},
+	{
+		Name: "renew", Kind: Switch, In: inBoth,
+		Default:     "true",
+		Description: "Whether Synchronize keeps extending the lock while its function runs.",
+		Examples:    []string{"false"},
+		Foreign:     []string{"auto_renew", "auto_extend", "watchdog", "using"},
+		NotYet: &NotYet{Warning, "renew is not in this version yet: the lock is lost when its validity ends",
+			"choose an expiration that is longer than the work"},
+		set: func(m *Mutex, value any) { m.Renew = value.(bool) },
+	},
+	{
+		Name: "max_hold", Kind: Duration, In: inBoth,
+		Least: "10ms", Most: "87600h",
+		Description: "The longest that renewal may stretch one lock; default: no limit.",
+		Examples:    []string{"1h"},
+		NotYet: &NotYet{Error, "max_hold is not in this version yet",
+			"remove it: without renewal no lock outlives its expiration"},
+	},
+	{
+		Name: "fencing", Kind: Switch, In: inBoth,
+		Default:     "false",
+		Description: "Whether each lock has a fencing token, larger than all before it for its key.",
+		Examples:    []string{"true"},
+		Foreign:     []string{"fencing_token", "fencing_tokens"},
+		NotYet: &NotYet{Error, "fencing is not in this version yet: its locks have no fencing token",
+			"remove it, or write false"},
+	},
+	{
+		Name: "restart_guard", Kind: Switch, In: inBoth,
+		Default:     "false",
+		Description: "Whether a node that restarted stays without a vote until the longest expiration has passed.",
+		Examples:    []string{"true"},
+		NotYet: &NotYet{Error, "restart_guard is not in this version yet: a node that lost its locks in a restart votes at once",
+			"remove it, or write off"},
+	},
+	{
+		Name: "replicas", Kind: Count, In: inBoth,
+		Default: "0", Least: "0", Most: "1000",
+		Description: "How many replicas must acknowledge an acquire before it counts as the node's vote.",
+		Examples:    []string{"1"},
+		Foreign:     []string{"min_replicas", "wait_replicas"},
+		NotYet: &NotYet{Error, "replicas is not in this version yet: a node votes without its replicas",
+			"remove it, or write 0"},
+	},
+}
+
+// field finds a field by name among those that may stand in place.
+func fieldOf(name string, place Place) *Field {
+	for i := range fields {
+		if fields[i].Name == name && fields[i].In&place != 0 {
+			return &fields[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package definition
+
+import (
+	"fmt"
+
+	"gopkg.in/yaml.v3"
+)
+
+const (
+	// groupLimit is how many nodes a group may have: the engine keeps a bit for each in one word.
+	groupLimit = 63
+	// tieLimit is the number of groups at which two points of the ring are equal: from there on the choice hangs on how
+	// the ring orders equal points.
+	tieLimit = 12
+)
+
+// placed remembers where each server stands, to find those that are repeated.
+type placed map[string]Position
+
+func (p *parser) servers(v value) (any, bool) {
+	servers, ok := p.group(v, "servers", placed{})
+	return servers, ok
+}
+
+func (p *parser) cluster(v value) (any, bool) {
+	groups, ok := p.items(v, "cluster", "a list of groups, each a list of URLs")
+	if !ok {
+		return nil, false
+	}
+	if len(groups) == 0 {
+		p.errorf(v.at, "a group is a list of URLs", "cluster has no groups")
+		return nil, false
+	}
+	if len(groups) >= tieLimit {
+		p.warnf(v.at, "with fewer than 12 groups every implementation of the ring agrees",
+			"cluster has %d groups: with twelve or more, points of the ring tie", len(groups))
+	}
+	seen := placed{}
+	all := make([][]string, 0, len(groups))
+	for _, group := range groups {
+		servers, fine := p.group(group, "a group of the cluster", seen)
+		ok = ok && fine
+		all = append(all, servers)
+	}
+	return all, ok
+}
+
+// group reads a list of servers.
+func (p *parser) group(v value, what string, seen placed) ([]string, bool) {
+	items, ok := p.items(v, what, "a list of URLs")
+	if !ok {
+		return nil, false
+	}
+	switch {
+	case len(items) == 0:
+		p.errorf(v.at, "list an odd number of URLs", "%s has no nodes", what)
+		return nil, false
+	case len(items)%2 == 0:
+		p.errorf(v.at, fmt.Sprintf("%d nodes survive no more failures than %d do", len(items), len(items)-1),
+			"%s has %d nodes; the number must be odd", what, len(items))
+		ok = false
+	case len(items) > groupLimit:
+		p.errorf(v.at, "", "%s has %d nodes; at most %d are possible", what, len(items), groupLimit)
+		ok = false
+	}
+	servers := make([]string, 0, len(items))
+	for _, item := range items {
+		if item.Kind != yaml.ScalarNode || kindOf(item) != "text" {
+			p.wrongKind(item, "a node", "a URL")
+			ok = false
+			continue
+		}
+		ok = p.url(item) && ok
+		servers = append(servers, item.Value)
+		server := p.identity(item.Value).server
+		if first, repeated := seen[server]; repeated && item.Value != "" {
+			p.report(Finding{Position: item.at, Message: "a server that is listed already",
+				Hint:    "the nodes must be independent: databases of one server fail together",
+				Related: []Related{{first, "the first one"}}})
+			ok = false
+			continue
+		}
+		seen[server] = item.at
+	}
+	return servers, ok
+}

@@ -1,0 +1,115 @@
+package definition
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// span is a range of bytes.
+type span struct{ from, to int }
+
+func spanAt(spans []span, offset int) *span {
+	for i := range spans {
+		if offset >= spans[i].from && offset < spans[i].to {
+			return &spans[i]
+		}
+	}
+	return nil
+}
+
+// secretSpans finds what may be a password in one line of text: in every URL, what stands between the first colon after
+// the double slash and the last @ before the next URL or the end of the line. It rather hides too much: a password may
+// hold quotes, spaces, slashes and @, and what is hidden in vain still stands in the user's own file.
+func secretSpans(line string) []span {
+	var spans []span
+	for begin := afterSlashes(line, 0); begin >= 0; {
+		next, end := begin, len(line)
+		for next = afterSlashes(line, begin); next >= 0; next = afterSlashes(line, next) {
+			if start := urlStart(line, next); start > begin {
+				end = start
+				break
+			}
+		}
+		segment := line[begin:end]
+		colon, at := strings.IndexByte(segment, ':'), strings.LastIndexByte(segment, '@')
+		if colon >= 0 && at > colon+1 {
+			spans = append(spans, span{begin + colon + 1, begin + at})
+		}
+		begin = next
+	}
+	return spans
+}
+
+// urlStart is where the URL begins whose double slash ends before the offset, if what stands before it says that a new
+// value begins there; else -1.
+func urlStart(line string, slashes int) int {
+	start := strings.LastIndexByte(line[:slashes], ':')
+	for start > 0 && strings.IndexByte("+-.", line[start-1]) >= 0 || start > 0 && isWord(line[start-1]) {
+		start--
+	}
+	if before, ok := strings.CutSuffix(line[:start], ":"); ok { // ${VAR:-redis://…
+		name := len(before)
+		for name > 0 && isWord(before[name-1]) {
+			name--
+		}
+		if strings.HasSuffix(before[:name], "${") {
+			start = name - 2
+		}
+	}
+	if start > 0 && strings.IndexByte(" \t\"',[", line[start-1]) >= 0 {
+		return start
+	}
+	return -1
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+// afterSlashes is the offset behind the next `://`, also as JSON escapes it, at or after from; -1 if there is none.
+func afterSlashes(line string, from int) int {
+	for i := from; i < len(line); i++ {
+		if line[i] != ':' {
+			continue
+		}
+		rest := strings.TrimPrefix(line[i+1:], `\`)
+		if !strings.HasPrefix(rest, "/") {
+			continue
+		}
+		rest = strings.TrimPrefix(rest[1:], `\`)
+		if strings.HasPrefix(rest, "/") {
+			return len(line) - len(rest) + 1
+		}
+	}
+	return -1
+}
+
+func (s *source) secretsByLine() [][]span {
+	spans := make([][]span, len(s.lines))
+	for i, line := range s.lines {
+		spans[i] = secretSpans(line)
+	}
+	return spans
+}
+
+// masked is the text with *** for what may be a password.
+func masked(text string) string {
+	var out strings.Builder
+	last := 0
+	for _, secret := range secretSpans(text) {
+		out.WriteString(text[last:secret.from] + "***")
+		last = secret.to
+	}
+	return out.String() + text[last:]
+}
+
+// quoted renders the user's own text in a message: in quotes, on one line, not too long, without passwords.
+func quoted(text string) string {
+	const limit = 60
+	text = masked(text)
+	if utf8.RuneCountInString(text) > limit {
+		text = string([]rune(text)[:limit]) + "…"
+	}
+	return strconv.Quote(text)
+}

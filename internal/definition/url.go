@@ -1,0 +1,274 @@
+package definition
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// url checks the URL of a node as far as it can be known before the application opens it.
+func (p *parser) url(v value) bool {
+	ok := p.problems(v, checkURL(v.Value))
+	if !hasPassword(v.Value) {
+		return ok
+	}
+	finding := Finding{Severity: Warning, Position: v.at, Message: "a password stands in the URL, and so in generated code",
+		Hint: "take it, or the whole URL, from a variable: redis://:${REDIS_PASSWORD}@localhost:6379, ${REDIS_URL}"}
+	line, _ := p.source.line(v.Line)
+	if !strings.Contains(line, v.Value) || hasPassword(strings.ReplaceAll(masked(v.Value), "***", "")) {
+		finding.concealFrom = v.Line
+	}
+	p.report(finding)
+	return ok
+}
+
+// variable stands in an expanded URL for a reference without a default.
+const variable = "\x00"
+
+// checkURL is pure, and its messages never quote the URL: there may be a password in it.
+func checkURL(text string) []problem {
+	if text == "" {
+		return []problem{{Error, 0, "the URL is empty", "for example ${REDIS_URL:-redis://localhost:6379}"}}
+	}
+	for offset, r := range text {
+		if unicode.IsControl(r) || unicode.IsSpace(r) {
+			return []problem{{Error, utf8.RuneCountInString(text[:offset]), "a space or control character in the URL", ""}}
+		}
+	}
+	expanded, problems := expand(text)
+	if len(problems) > 0 {
+		return problems
+	}
+	wrong := func(message, hint string) []problem { return []problem{{Error, 0, message, hint}} }
+	known := !strings.Contains(expanded, variable)
+	scheme, _, ok := strings.Cut(expanded, "://")
+	switch {
+	case expanded == "":
+		return wrong("the URL is empty where its variables are not set", "a variable that must be set is written ${VAR}")
+	case !ok && !known:
+		return nil
+	case !ok && strings.HasPrefix(text, "$"):
+		return wrong("not a URL", "a variable is written ${VAR} or ${VAR:-default}")
+	case !ok:
+		return wrong("not a URL", "for example redis://localhost:6379")
+	case strings.Contains(scheme, variable):
+		return nil
+	}
+	scheme = strings.ToLower(scheme)
+	switch {
+	case scheme == "redis", scheme == "rediss", scheme == "unix":
+	case strings.Contains(scheme, "sentinel"):
+		return wrong("Redis Sentinel is not in this version yet", "list independent nodes in servers: redis://, rediss:// or unix://")
+	case strings.Contains(scheme, "cluster"):
+		return wrong("Redis Cluster is not in this version yet", "list independent nodes in servers, or groups of them in cluster")
+	case strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == "":
+		return wrong("unsupported scheme "+quoted(scheme), "redis://, rediss:// (with TLS) and unix:// are supported")
+	default:
+		return wrong("not a URL", "for example redis://localhost:6379")
+	}
+	if !known {
+		return nil
+	}
+	return checkLiteral(scheme, expanded)
+}
+
+// checkLiteral checks a URL in which nothing is left to be resolved.
+func checkLiteral(scheme, expanded string) []problem {
+	wrong := func(message, hint string) []problem { return []problem{{Error, 0, message, hint}} }
+	const encode = "in a user name or password, write / ? # @ : and % percent-encoded: %2F %3F %23 %40 %3A %25"
+	u, err := url.Parse(expanded)
+	if err != nil {
+		if strings.Contains(expanded, "@") {
+			return wrong("malformed URL", encode)
+		}
+		return wrong("malformed URL", "for example redis://localhost:6379")
+	}
+	if u.Fragment != "" || strings.Contains(expanded, "#") {
+		return wrong("a # in the URL", encode)
+	}
+	if scheme == "unix" {
+		if strings.Trim(u.Path, "/") == "" {
+			return wrong("the URL has no path of a socket", "for example unix:///var/run/redis.sock")
+		}
+		return nil
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return wrong("the port in the URL is not within 1 and 65535", "")
+		}
+	}
+	if database := strings.Trim(u.Path, "/"); database != "" {
+		if _, err := strconv.ParseUint(database, 10, 31); err != nil {
+			if strings.Contains(expanded, "@") {
+				return wrong("the database in the URL is not a number", "for example redis://localhost:6379/1; "+encode)
+			}
+			return wrong("the database in the URL is not a number", "for example redis://localhost:6379/1")
+		}
+	}
+	return nil
+}
+
+// expand puts each reference's default in its place, or a mark where it has none.
+func expand(text string) (string, []problem) {
+	var out strings.Builder
+	var problems []problem
+	const forms = "write ${VAR} or ${VAR:-default}"
+	for rest := text; ; {
+		before, after, ok := strings.Cut(rest, "${")
+		out.WriteString(before)
+		if !ok {
+			return out.String(), problems
+		}
+		offset := utf8.RuneCountInString(text[:len(text)-len(after)-len("${")])
+		content, behind, ok := strings.Cut(after, "}")
+		if !ok {
+			return "", append(problems, problem{Error, offset, "${ without a closing brace", forms})
+		}
+		rest = behind
+		name, fallback, defaulted := strings.Cut(content, ":-")
+		switch {
+		case strings.Contains(content, "${"):
+			problems = append(problems, problem{Error, offset, "a reference inside a reference", forms + "; the default is plain text"})
+		case name == "":
+			problems = append(problems, problem{Error, offset, "${} without a variable's name", forms})
+		case !variableName(name):
+			problems = append(problems, problem{Error, offset, "not a reference to a variable",
+				forms + "; a variable's name has letters, digits and underscores, and no digit first"})
+		case defaulted:
+			out.WriteString(fallback)
+		default:
+			out.WriteString(variable)
+		}
+	}
+}
+
+func variableName(name string) bool {
+	for i := range len(name) {
+		if !isWord(name[i]) {
+			return false
+		}
+	}
+	return name != "" && (name[0] < '0' || name[0] > '9')
+}
+
+// hasPassword says whether a URL holds a password, or a part of one, that is no reference to a variable.
+func hasPassword(text string) bool {
+	expanded, problems := expand(text)
+	if len(problems) > 0 {
+		expanded = text
+	}
+	_, rest, ok := strings.Cut(expanded, "://")
+	if !ok {
+		// The scheme may be part of what a variable holds: ${BASE}:secret@localhost.
+		if _, rest, ok = strings.Cut(expanded, variable); !ok {
+			return false
+		}
+	}
+	authority := rest
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		authority = rest[:end]
+		// A slash, question or number sign in the password: not a URL, but a password all the same.
+		user, password, ok := strings.Cut(authority, ":")
+		if !strings.Contains(authority, "@") && ok && !strings.HasPrefix(user, "[") && strings.Trim(password, "0123456789"+variable) != "" {
+			authority = rest
+		}
+	}
+	at := strings.LastIndexByte(authority, '@')
+	if at < 0 {
+		return false
+	}
+	_, password, ok := strings.Cut(authority[:at], ":")
+	return ok && strings.Trim(password, variable) != ""
+}
+
+// node is what tells one node from another: server and database. What depends on variables is compared as it is written.
+func (p *parser) node(text string) string { return p.identity(text).node }
+
+type identity struct{ server, node string }
+
+func (p *parser) identity(text string) identity {
+	if id, ok := p.identities[text]; ok {
+		return id
+	}
+	id := identify(text)
+	if p.identities == nil {
+		p.identities = map[string]identity{}
+	}
+	p.identities[text] = id
+	return id
+}
+
+func identify(text string) identity {
+	u, err := url.Parse(text)
+	if err != nil || strings.Contains(text, "${") {
+		return identity{text, text}
+	}
+	database := strings.Trim(u.Path, "/")
+	server := strings.ToLower(u.Hostname())
+	if u.Scheme == "unix" {
+		server, database = u.Path, ""
+	} else {
+		if server == "" {
+			server = "localhost"
+		}
+		port := u.Port()
+		if port == "" {
+			port = "6379"
+		}
+		server += ":" + port
+	}
+	if database == "" {
+		database = u.Query().Get("db")
+	}
+	if database == "" {
+		database = "0"
+	}
+	return identity{server, server + "/" + database}
+}
+
+// location is where a mutex's key may be: one group of nodes, or several, of which the key picks one.
+type location struct {
+	groups string   // the same for the same nodes in the same groups
+	nodes  []string // sorted
+}
+
+func (p *parser) location(m *Mutex) location {
+	groups := m.Cluster
+	switch {
+	case m.URL != "":
+		groups = [][]string{{m.URL}}
+	case len(m.Servers) > 0:
+		groups = [][]string{m.Servers}
+	}
+	var l location
+	var all strings.Builder
+	for _, group := range groups {
+		var nodes []string
+		for _, server := range group {
+			nodes = append(nodes, p.node(server))
+		}
+		slices.Sort(nodes)
+		all.WriteString(strings.Join(nodes, " ") + "\n")
+		l.nodes = append(l.nodes, nodes...)
+	}
+	slices.Sort(l.nodes)
+	l.groups = all.String()
+	return l
+}
+
+func (l location) meets(other location) bool {
+	for i, j := 0, 0; i < len(l.nodes) && j < len(other.nodes); {
+		switch strings.Compare(l.nodes[i], other.nodes[j]) {
+		case 0:
+			return true
+		case -1:
+			i++
+		default:
+			j++
+		}
+	}
+	return false
+}
