@@ -1,0 +1,46 @@
+package templates
+
+import (
+	"fmt"
+
+	"github.com/dave/jennifer/jen"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
+)
+
+// emitMutexes writes the struct that has one field per mutex.
+func emitMutexes(out *jen.File, mutexes []definition.Mutex, source string) {
+	emitComment(out.Group, fmt.Sprintf("Mutexes are the mutexes of %s. They are safe for use by several goroutines.",
+		onOneLine(source)))
+	out.Type().Id("Mutexes").StructFunc(func(fields *jen.Group) {
+		for i := range mutexes {
+			m := &mutexes[i]
+			if doc := typeDoc(m.Name, m.Doc); doc != "" {
+				emitComment(fields, firstParagraph(doc))
+			} else {
+				emitComment(fields, fmt.Sprintf("%s locks the key %s.", m.Name, onOneLine(m.Key.Template)))
+			}
+			fields.Id(m.Name).Id(m.Name)
+		}
+		fields.Line()
+		fields.Id("set").Op("*").Qual(mutexPath, "Set")
+	})
+	out.Line()
+}
+
+// emitAccessors writes the methods of Mutexes.
+func emitAccessors(out *jen.File, source string) {
+	emitComment(out.Group, "Close ends the connections to Redis. From then on every method of the mutexes returns "+
+		"[mutex.ErrClosed]. Locks still held are lost to their holders; their keys stay until they expire.")
+	emitAccessor(out, "Close", jen.Error())
+	emitComment(out.Group, fmt.Sprintf("All describes the mutexes, in the order of %s.", onOneLine(source)))
+	emitAccessor(out, "All", jen.Index().Qual(mutexPath, "Definition"))
+	emitComment(out.Group, "Held lists the locks that this process holds now.")
+	emitAccessor(out, "Held", jen.Index().Qual(mutexPath, "Held"))
+}
+
+func emitAccessor(out *jen.File, name string, result jen.Code) {
+	out.Func().Params(jen.Id("m").Op("*").Id("Mutexes")).Id(name).Params().Add(result).Block(
+		jen.Return(jen.Id("m").Dot("set").Dot(name).Call()))
+	out.Line()
+}

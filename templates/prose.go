@@ -1,0 +1,82 @@
+package templates
+
+import (
+	"fmt"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
+)
+
+// releaseDoc is the doc of every ReleaseLock.
+const releaseDoc = "ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld] if the lock " +
+	"was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes could answer: then it ends by " +
+	"itself when it expires."
+
+// describe is the doc of a mutex's type.
+func describe(m *definition.Mutex) string {
+	subject := "It"
+	doc := typeDoc(m.Name, m.Doc)
+	if doc != "" {
+		doc += "\n\n"
+	} else {
+		subject = m.Name
+	}
+	return doc + fmt.Sprintf("%s locks the key %s on %s. A lock expires after %s unless it is extended. Acquiring %s.",
+		subject, onOneLine(m.Key.Template), where(m), durationText(m.Expiration), waiting(m))
+}
+
+// where says on what a mutex's keys are locked.
+func where(m *definition.Mutex) string {
+	switch {
+	case len(m.Cluster) > 1:
+		return fmt.Sprintf("a quorum of the one of %d groups of servers that the key picks", len(m.Cluster))
+	case len(m.Cluster) == 1:
+		return quorumOf(len(m.Cluster[0]))
+	case len(m.Servers) > 0:
+		return quorumOf(len(m.Servers))
+	default:
+		return "one server"
+	}
+}
+
+func quorumOf(servers int) string {
+	if servers == 1 {
+		return "one server"
+	}
+	return fmt.Sprintf("a quorum of %d servers", servers)
+}
+
+// synchronizeDoc is the doc of every Synchronize.
+const synchronizeDoc = "Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn is " +
+	"cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the error is then fn's joined " +
+	"with that one. If there is no lock to be had, fn does not run and the error is that of AcquireLock."
+
+func acquireDoc(m *definition.Mutex) string {
+	return fmt.Sprintf("AcquireLock takes the lock for %s, for the caller to release; it %s. The error is "+
+		"[mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few nodes could answer, "+
+		"[mutex.ErrClosed] after Close, or that of ctx.", durationText(m.Expiration), waiting(m))
+}
+
+// waiting says what an acquire does while someone else holds the lock.
+func waiting(m *definition.Mutex) string {
+	switch {
+	case m.Wait == definition.Forever:
+		return "waits for a held lock until ctx ends"
+	case m.Wait > 0:
+		return fmt.Sprintf("waits up to %s for a held lock", durationText(m.Wait))
+	case m.MaxRetry == 1:
+		return "tries once more if the lock is held"
+	case m.MaxRetry > 1:
+		return fmt.Sprintf("tries up to %d times more if the lock is held", m.MaxRetry)
+	default:
+		return "does not wait for a held lock"
+	}
+}
+
+// extendDoc is the doc of every ExtendLock.
+const extendDoc = "ExtendLock makes the lock expire after expiration, counted from now. The error is [mutex.ErrNotHeld] if the lock " +
+	"was released, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes could answer: then it expires when it " +
+	"would have anyway."
+
+// existsDoc is the doc of every ExistsLock.
+const existsDoc = "ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use it to show, " +
+	"not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or [mutex.ErrClosed] after Close."

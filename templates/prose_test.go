@@ -1,0 +1,57 @@
+package templates
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
+)
+
+func TestATypesDocTellsWhatIsLockedWhere(t *testing.T) {
+	literal := "It locks the key report:nightly on "
+	rest := ". A lock expires after 10m unless it is extended. Acquiring does not wait for a held lock."
+	for _, c := range []struct {
+		change func(m *definition.Mutex)
+		want   string
+	}{
+		{func(*definition.Mutex) {}, literal + "one server" + rest},
+		{func(m *definition.Mutex) { m.Servers = []string{"a"} }, literal + "one server" + rest},
+		{func(m *definition.Mutex) { m.Servers = []string{"a", "b", "c"} }, literal + "a quorum of 3 servers" + rest},
+		{func(m *definition.Mutex) { m.Cluster = [][]string{{"a", "b", "c"}} }, literal + "a quorum of 3 servers" + rest},
+		{func(m *definition.Mutex) { m.Cluster = [][]string{{"a"}, {"b"}} }, literal + "a quorum of the one of 2 groups of servers that the key picks" + rest},
+		{func(m *definition.Mutex) { m.Key.Template = "a\nb" }, `It locks the key "a\nb" on one server` + rest},
+		{func(m *definition.Mutex) { m.Doc = "" }, "NightlyReport locks the key report:nightly on one server" + rest},
+	} {
+		m := nightly()
+		c.change(&m)
+		if got := describe(&m); !strings.HasSuffix(got, c.want) {
+			t.Errorf("the doc is %q, it should end %q", got, c.want)
+		}
+	}
+}
+
+func TestTheDocsSayHowLongAnAcquireWaits(t *testing.T) {
+	for want, change := range map[string]func(m *definition.Mutex){
+		"does not wait for a held lock":                func(*definition.Mutex) {},
+		"waits up to 1m30s for a held lock":            func(m *definition.Mutex) { m.Wait = 90 * time.Second },
+		"waits for a held lock until ctx ends":         func(m *definition.Mutex) { m.Wait = definition.Forever },
+		"tries once more if the lock is held":          func(m *definition.Mutex) { m.MaxRetry = 1 },
+		"tries up to 3 times more if the lock is held": func(m *definition.Mutex) { m.MaxRetry = 3 },
+	} {
+		m := nightly()
+		change(&m)
+		if got := waiting(&m); got != want {
+			t.Errorf("it says %q, not %q", got, want)
+		}
+	}
+}
+
+func TestTheDocsNameTheErrors(t *testing.T) {
+	code := oneSpaced(strings.ReplaceAll(render(t, nightly()), "//", ""))
+	for _, name := range []string{"ErrAlreadyLocked", "ErrNoQuorum", "ErrNotHeld", "ErrLockLost", "ErrClosed"} {
+		if !strings.Contains(code, "[mutex."+name+"]") {
+			t.Errorf("no doc names mutex.%s", name)
+		}
+	}
+}
