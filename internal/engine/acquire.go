@@ -9,8 +9,8 @@ import (
 
 // AcquireOptions are what one call sets apart from the mutex's settings.
 type AcquireOptions struct {
-	// Expiration of this lock; zero: the settings'.
-	Expiration time.Duration
+	// Expiration of this lock; nil: the settings'.
+	Expiration *time.Duration
 	// Wait says how long to wait for a held lock, instead of the settings' Wait or MaxRetry; nil: as they say.
 	Wait *time.Duration
 }
@@ -34,9 +34,9 @@ func (m *Mutex) Acquire(ctx context.Context, key string, options AcquireOptions)
 }
 
 func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions, start moment, attempts *int) (*Lock, error) {
-	expiration := options.Expiration
-	if expiration == 0 {
-		expiration = m.settings.Expiration
+	expiration := m.settings.Expiration
+	if options.Expiration != nil {
+		expiration = *options.Expiration
 	}
 	if err := m.checkExpiration(expiration); err != nil {
 		return nil, m.fail("acquire", key, nil, err)
@@ -81,7 +81,7 @@ func (m *Mutex) attempt(ctx context.Context, key string, expiration time.Duratio
 	budget := m.nodeTimeout(expiration)
 
 	start := m.engine.clock.now() // before the first byte is sent
-	r := ask(nodes, c, question{op: acquire, key: key, owner: c.owner, expiration: expiration})
+	r := ask(nodes, c, newQuestion(acquire, key, c.owner, expiration))
 	o, err := r.wait(ctx, m.engine.closing, budget)
 	if err == nil && o.won() {
 		if lock := m.hold(c, start, expiration); lock != nil {
@@ -129,17 +129,17 @@ type patience struct {
 	end     moment
 }
 
-func (m *Mutex) patience(options AcquireOptions, start moment) *patience {
+func (m *Mutex) patience(options AcquireOptions, start moment) patience {
 	wait := m.settings.Wait
 	if options.Wait != nil {
 		wait = *options.Wait
 	} else if m.settings.MaxRetry > 0 {
-		return &patience{mutex: m, retries: m.settings.MaxRetry}
+		return patience{mutex: m, retries: m.settings.MaxRetry}
 	}
 	if wait <= 0 {
-		return &patience{mutex: m}
+		return patience{mutex: m}
 	}
-	p := &patience{mutex: m, retries: -1, forever: wait == Forever}
+	p := patience{mutex: m, retries: -1, forever: wait == Forever}
 	if !p.forever {
 		p.end = start.add(wait)
 	}

@@ -25,7 +25,7 @@ type claim struct {
 
 // release is the question that deletes the claim from a node.
 func (c *claim) release() question {
-	return question{op: release, key: c.key, owner: c.owner}
+	return newQuestion(release, c.key, c.owner, 0)
 }
 
 // noted keeps what a reply to an acquire or an extension says about a node.

@@ -58,7 +58,7 @@ func (l *lane) settle() {
 		}
 	}
 	if len(l.queue) > 0 {
-		l.startFlusher(l.flush)
+		l.startFlusher()
 	}
 }
 

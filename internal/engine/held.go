@@ -16,7 +16,7 @@ type registry struct {
 
 	mu    sync.Mutex // guards what follows
 	locks map[*Lock]struct{}
-	// watch fires while locks are held; seen is the moment it was set.
+	// watch fires again and again until it finds no lock; seen is the moment it was set.
 	watch *time.Timer
 	seen  moment
 }
@@ -38,10 +38,6 @@ func (g *registry) remove(l *Lock) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.locks, l)
-	if len(g.locks) == 0 && g.watch != nil {
-		g.watch.Stop()
-		g.watch = nil
-	}
 }
 
 func (g *registry) all() []*Lock {
@@ -58,7 +54,8 @@ func (g *registry) all() []*Lock {
 // compare looks for time that passed on the wall clock only, and if some did, has every lock look at its deadline.
 func (g *registry) compare() {
 	g.mu.Lock()
-	if g.watch == nil {
+	if len(g.locks) == 0 {
+		g.watch = nil
 		g.mu.Unlock()
 		return
 	}

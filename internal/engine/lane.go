@@ -12,10 +12,14 @@ const maxBatch = 256
 
 // call is one question on its way to one node.
 type call struct {
-	question
-	asker asker
-	index int // of the node among those asked
-	reply reply
+	question question
+	asker    asker
+	index    int // of the node among those asked
+	reply    reply
+}
+
+func newCall(q question, a asker, index int) call {
+	return call{question: q, asker: a, index: index}
 }
 
 // asker is whoever waits for the reply to a call.
@@ -77,15 +81,15 @@ func (l *lane) ask(c *call) {
 		return
 	}
 	l.queue = append(l.queue, c)
-	l.startFlusher(l.flush)
+	l.startFlusher()
 	l.mu.Unlock()
 }
 
 // startFlusher starts a flusher unless one runs. l.mu is held.
-func (l *lane) startFlusher(flusher func()) {
+func (l *lane) startFlusher() {
 	if !l.flushing {
 		l.flushing = true
-		go flusher()
+		go l.flush()
 	}
 }
 
@@ -214,7 +218,10 @@ func (l *lane) wake() {
 		return
 	}
 	if l.down != nil {
-		l.startFlusher(l.probe)
+		if !l.flushing {
+			l.flushing = true
+			go l.probe()
+		}
 		return
 	}
 	l.settle()

@@ -221,7 +221,7 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 		return m.fail("extend", l.Key(), nil, ErrNotHeld, err)
 	}
 	l.claim.lengthen(expiration)
-	r := ask(l.claim.nodes, l.claim, question{op: extend, key: l.Key(), owner: l.claim.owner, expiration: expiration})
+	r := ask(l.claim.nodes, l.claim, newQuestion(extend, l.Key(), l.claim.owner, expiration))
 	o, err := r.wait(ctx, m.engine.closing, m.nodeTimeout(expiration))
 	switch {
 	case err != nil:

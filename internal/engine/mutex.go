@@ -119,15 +119,15 @@ func (m *Mutex) Exists(ctx context.Context, key string) (bool, error) {
 		return false, m.fail("exists", key, nil, err)
 	}
 	defer m.engine.finish()
-	r := ask(m.group(key), nil, question{op: read, key: key})
+	r := ask(m.group(key), nil, newQuestion(read, key, "", 0))
 	o, err := r.wait(ctx, m.engine.closing, m.nodeTimeout(m.settings.Expiration))
 	if err != nil {
 		return false, m.fail("exists", key, &o, ended(ctx, err)...)
 	}
-	switch leading := leading(o.replies); {
-	case leading >= o.quorum():
+	switch {
+	case o.leading >= o.quorum():
 		return true, nil
-	case leading+o.silent+o.pending < o.quorum():
+	case o.leading+o.silent+o.pending < o.quorum():
 		return false, nil
 	default: // the nodes that didn't answer make the difference
 		return false, m.fail("exists", key, &o, ErrNoQuorum)
@@ -162,11 +162,12 @@ func ended(ctx context.Context, err error) []error {
 	return causes
 }
 
-// pauseBeforeRetry is the retry interval plus or minus a random part of the jitter.
+// pauseBeforeRetry is the retry interval plus or minus a random part of the jitter, and never so short that the attempts
+// run together.
 func (m *Mutex) pauseBeforeRetry() time.Duration {
-	jitter := m.settings.RetryJitter
-	if jitter <= 0 {
-		return m.settings.RetryInterval
+	pause := m.settings.RetryInterval
+	if jitter := m.settings.RetryJitter; jitter > 0 {
+		pause += rand.N(2*jitter+1) - jitter
 	}
-	return max(0, m.settings.RetryInterval+rand.N(2*jitter+1)-jitter)
+	return max(pause, time.Millisecond)
 }

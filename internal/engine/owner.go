@@ -30,5 +30,7 @@ var holder = func() string {
 func newOwner() string {
 	var random [ownerBytes]byte
 	rand.Read(random[:]) // never fails: the program would end
-	return base64.RawURLEncoding.EncodeToString(random[:]) + holder
+	owner := make([]byte, 0, 96)
+	owner = base64.RawURLEncoding.AppendEncode(owner, random[:])
+	return string(append(owner, holder...))
 }

@@ -12,16 +12,22 @@ type round struct {
 	nodes []*Node
 	claim *claim // nil for a read
 	op    op
-	// decided is closed as soon as the outcome is clear.
+	// decided gets one value as soon as the outcome is clear.
 	decided chan struct{}
 
-	mu      sync.Mutex // guards what follows
-	replies []reply
-	heard   []bool
-	tally   tally
-	open    bool // decided is not closed yet
+	mu    sync.Mutex // guards what follows
+	seats []seat
+	tally tally
+	open  bool // decided has got nothing yet
 	// undone says that the attempt failed: what it set is being released.
 	undone bool
+}
+
+// seat is one node's part in a round: what it is asked, and what it answered.
+type seat struct {
+	call  call
+	reply reply
+	heard bool
 }
 
 func newRound(nodes []*Node, c *claim, o op) *round {
@@ -29,9 +35,8 @@ func newRound(nodes []*Node, c *claim, o op) *round {
 		nodes:   nodes,
 		claim:   c,
 		op:      o,
-		decided: make(chan struct{}),
-		replies: make([]reply, len(nodes)),
-		heard:   make([]bool, len(nodes)),
+		decided: make(chan struct{}, 1),
+		seats:   make([]seat, len(nodes)),
 		tally:   tally{nodes: len(nodes), pending: len(nodes)},
 		open:    true,
 	}
@@ -40,10 +45,10 @@ func newRound(nodes []*Node, c *claim, o op) *round {
 // ask starts a round: every node is asked at once.
 func ask(nodes []*Node, c *claim, q question) *round {
 	r := newRound(nodes, c, q.op)
-	calls := make([]call, len(nodes))
 	for i, node := range nodes {
-		calls[i] = call{question: q, asker: r, index: i}
-		node.lane.ask(&calls[i])
+		call := &r.seats[i].call
+		*call = newCall(q, r, i)
+		node.lane.ask(call)
 	}
 	return r
 }
@@ -67,19 +72,19 @@ func (r *round) hear(index int, answer reply) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.replies[index] = answer
-	r.heard[index] = true
+	r.seats[index].reply = answer
+	r.seats[index].heard = true
 	r.tally.count(answer)
 	if r.open && r.clear() {
 		r.open = false
-		close(r.decided)
+		r.decided <- struct{}{}
 	}
 }
 
 // clear tells whether no answer still to come can change the outcome. r.mu is held.
 func (r *round) clear() bool {
 	if r.op == read {
-		leading := leading(r.replies)
+		leading := r.leading()
 		return r.tally.pending == 0 || leading >= r.tally.quorum() ||
 			leading+r.tally.silent+r.tally.pending < r.tally.quorum()
 	}
@@ -87,16 +92,16 @@ func (r *round) clear() bool {
 }
 
 // leading is the largest number of nodes at which a read found the same owner. Keys of another type count as one owner:
-// another library's.
-func leading(replies []reply) int {
+// another library's. r.mu is held.
+func (r *round) leading() int {
 	most := 0
-	for i, r := range replies {
-		if r.answer != Granted && r.answer != WrongType {
+	for i, s := range r.seats {
+		if s.reply.answer != Granted && s.reply.answer != WrongType {
 			continue
 		}
 		same := 0
-		for _, other := range replies[i:] {
-			if other.answer == r.answer && other.owner == r.owner {
+		for _, other := range r.seats[i:] {
+			if other.reply.answer == s.reply.answer && other.reply.owner == s.reply.owner {
 				same++
 			}
 		}
@@ -105,16 +110,22 @@ func leading(replies []reply) int {
 	return most
 }
 
-// wait returns the answers once the outcome is clear or the nodes' budget is spent; then who hasn't answered is counted
-// as timed out. If ctx or the engine ends before that, it returns why, with the answers so far.
+// timers are reused: each round needs one, and nearly none fires.
+var timers = sync.Pool{New: func() any {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	return timer
+}}
+
+// wait returns once the outcome is clear, or the nodes' budget is spent; then who hasn't answered is counted as timed
+// out. If ctx or the engine ends before that, it returns why.
 func (r *round) wait(ctx context.Context, closing <-chan struct{}, budget time.Duration) (outcome, error) {
-	select {
-	case <-r.decided:
-		return r.outcome(0), nil
-	default:
-	}
-	timer := time.NewTimer(budget)
-	defer timer.Stop()
+	timer := timers.Get().(*time.Timer)
+	timer.Reset(budget)
+	defer func() {
+		timer.Stop()
+		timers.Put(timer)
+	}()
 	select {
 	case <-r.decided:
 		return r.outcome(0), nil
@@ -127,18 +138,24 @@ func (r *round) wait(ctx context.Context, closing <-chan struct{}, budget time.D
 	}
 }
 
-// outcome is a copy of the answers so far. With a budget, those still missing are timeouts.
+// outcome is the votes so far. With a budget, those still missing are timeouts. The nodes' replies come with it unless
+// all is well.
 func (r *round) outcome(budget time.Duration) outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := outcome{nodes: r.nodes, replies: append([]reply(nil), r.replies...), tally: r.tally}
-	if budget > 0 {
-		for i := range o.replies {
-			if !r.heard[i] {
-				o.replies[i] = reply{answer: Timeout, err: &timeoutError{budget}}
-				o.tally.count(o.replies[i])
-			}
+	o := outcome{nodes: r.nodes, tally: r.tally, leading: 0}
+	if r.op == read {
+		o.leading = r.leading()
+	} else if o.won() {
+		return o
+	}
+	o.replies = make([]reply, len(r.seats))
+	for i, s := range r.seats {
+		if budget > 0 && !s.heard {
+			s.reply = reply{answer: Timeout, err: &timeoutError{budget}}
+			o.tally.count(s.reply)
 		}
+		o.replies[i] = s.reply
 	}
 	return o
 }
@@ -146,22 +163,19 @@ func (r *round) outcome(budget time.Duration) outcome {
 // undo gives the attempt up: it releases the claim on every node that could have carried the question out. On a node
 // whose answer is still to come the release stands right behind the question, so nothing asked later meets the key.
 func (r *round) undo() {
-	r.mu.Lock()
-	if r.undone {
-		r.mu.Unlock()
-		return
-	}
-	r.undone = true
-	var calls []*call
 	undo := newRound(r.nodes, r.claim, release)
-	for i := range r.nodes {
-		if !r.heard[i] || r.replies[i].answer == Granted || r.replies[i].unknown {
-			calls = append(calls, &call{question: r.claim.release(), asker: undo, index: i})
+	r.mu.Lock()
+	r.undone = true
+	for i, s := range r.seats {
+		if !s.heard || s.reply.answer == Granted || s.reply.unknown {
+			undo.seats[i].call = newCall(r.claim.release(), undo, i)
 		}
 	}
 	r.mu.Unlock()
-	for _, c := range calls {
-		r.nodes[c.index].lane.ask(c)
+	for i := range undo.seats {
+		if call := &undo.seats[i].call; call.asker != nil {
+			r.nodes[i].lane.ask(call)
+		}
 	}
 }
 
@@ -205,8 +219,9 @@ func (t *tally) blocks(votes int) bool { return t.nodes-votes < t.quorum() }
 // outcome is how a round ended.
 type outcome struct {
 	tally
+	leading int // of a read
 	nodes   []*Node
-	replies []reply
+	replies []reply // none if a quorum said yes
 }
 
 // votes are the answers as an Error shows them.

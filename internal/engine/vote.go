@@ -71,12 +71,18 @@ type reply struct {
 
 // permanent tells whether asking again would be answered the same way until somebody mends the configuration.
 func (r reply) permanent() bool {
+	if r.err == nil {
+		return false
+	}
 	var clusterMode *clusterModeError
-	return errors.As(r.err, &clusterMode) || r.err != nil && hasCode(r.err, "NOPERM", "NOAUTH", "WRONGPASS", "MOVED", "CROSSSLOT")
+	return errors.As(r.err, &clusterMode) || hasCode(r.err, "NOPERM", "NOAUTH", "WRONGPASS", "MOVED", "CROSSSLOT")
 }
 
 // hasCode tells whether err is, or wraps, an error reply of a server that starts with one of the codes.
 func hasCode(err error, codes ...string) bool {
+	if err == nil {
+		return false
+	}
 	var reply redis.Error
 	if !errors.As(err, &reply) {
 		return false

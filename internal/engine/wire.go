@@ -5,7 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"net"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,6 +27,30 @@ type question struct {
 	key        string
 	owner      string        // but for read
 	expiration time.Duration // for acquire and extend
+	// arguments are the command's, made once for all nodes.
+	arguments []any
+}
+
+func newQuestion(o op, key, owner string, expiration time.Duration) question {
+	q := question{op: o, key: key, owner: owner, expiration: expiration}
+	switch o {
+	case acquire:
+		q.arguments = []any{"set", key, owner, "nx", "px", expiration.Milliseconds()}
+	case release:
+		q.arguments = []any{"evalsha", scripts[o].Hash(), 1, key, owner}
+	case extend:
+		q.arguments = []any{"evalsha", scripts[o].Hash(), 1, key, owner, expiration.Milliseconds()}
+	case read:
+		q.arguments = []any{"get", key}
+	}
+	return q
+}
+
+// withSource are the arguments that send a script itself instead of its digest.
+func (q *question) withSource() []any {
+	arguments := slices.Clone(q.arguments)
+	arguments[0], arguments[1] = "eval", sources[q.op]
+	return arguments
 }
 
 // transport carries questions to one node. The engine's only implementation is on go-redis; its tests have another.
@@ -44,10 +68,10 @@ var releaseSource string
 //go:embed scripts/extend.lua
 var extendSource string
 
-var scripts = [...]*redis.Script{
-	release: redis.NewScript(releaseSource),
-	extend:  redis.NewScript(extendSource),
-}
+var (
+	sources = [...]string{release: releaseSource, extend: extendSource}
+	scripts = [...]*redis.Script{release: redis.NewScript(releaseSource), extend: redis.NewScript(extendSource)}
+)
 
 // wire is a transport on a go-redis client.
 type wire struct {
@@ -57,11 +81,11 @@ type wire struct {
 func (w *wire) exec(ctx context.Context, batch []*call) {
 	commands := make([]redis.Cmder, len(batch))
 	for i, c := range batch {
-		commands[i] = command(ctx, &c.question, false)
+		commands[i] = redis.NewCmd(ctx, c.question.arguments...)
 	}
 	err := w.send(ctx, commands)
 	for i, c := range batch {
-		c.reply = interpret(c.op, commands[i].(*redis.Cmd), err)
+		c.reply = interpret(c.question.op, commands[i].(*redis.Cmd), err)
 	}
 	w.evalWhereUnknown(ctx, batch)
 }
@@ -73,7 +97,7 @@ func (w *wire) evalWhereUnknown(ctx context.Context, batch []*call) {
 	for _, c := range batch {
 		if hasCode(c.reply.err, "NOSCRIPT") {
 			calls = append(calls, c)
-			commands = append(commands, command(ctx, &c.question, true))
+			commands = append(commands, redis.NewCmd(ctx, c.question.withSource()...))
 		}
 	}
 	if len(calls) == 0 {
@@ -81,7 +105,7 @@ func (w *wire) evalWhereUnknown(ctx context.Context, batch []*call) {
 	}
 	err := w.send(ctx, commands)
 	for i, c := range calls {
-		c.reply = interpret(c.op, commands[i].(*redis.Cmd), err)
+		c.reply = interpret(c.question.op, commands[i].(*redis.Cmd), err)
 	}
 }
 
@@ -103,31 +127,6 @@ func (w *wire) ping(ctx context.Context) error {
 }
 
 func (w *wire) close() error { return w.client.Close() }
-
-// command is the command that asks q; with source, a script is sent itself instead of its digest.
-func command(ctx context.Context, q *question, source bool) *redis.Cmd {
-	switch q.op {
-	case acquire:
-		return redis.NewCmd(ctx, "set", q.key, q.owner, "nx", "px", milliseconds(q.expiration))
-	case read:
-		return redis.NewCmd(ctx, "get", q.key)
-	}
-	script := scripts[q.op]
-	name, body := "evalsha", script.Hash()
-	if source {
-		name, body = "eval", sources[q.op]
-	}
-	if q.op == extend {
-		return redis.NewCmd(ctx, name, body, 1, q.key, q.owner, milliseconds(q.expiration))
-	}
-	return redis.NewCmd(ctx, name, body, 1, q.key, q.owner)
-}
-
-var sources = [...]string{release: releaseSource, extend: extendSource}
-
-func milliseconds(d time.Duration) string {
-	return strconv.FormatInt(d.Milliseconds(), 10)
-}
 
 // interpret reads a command's reply; sent is what sending its whole batch returned. Only what says yes in so many words
 // is a yes: when a handshake fails, go-redis returns the error for the batch and leaves each command without error and

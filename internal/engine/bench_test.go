@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mutexgen/mutexgen/internal/redistest"
+)
+
+// BenchmarkPair times acquire + release on distinct keys, beside plain go-redis doing the same two commands on one node
+// with its own pool. ns/op of the same run compare; -benchtime 1s -count 5 shows the spread.
+func BenchmarkPair(b *testing.B) {
+	for _, goroutines := range []int{1, 64, 512} {
+		b.Run(fmt.Sprintf("goredis/nodes=1/goroutines=%d", goroutines), func(b *testing.B) {
+			client := redis.NewClient(&redis.Options{Addr: redistest.Start(b).Addr()})
+			defer client.Close()
+			ctx := context.Background()
+			if err := scripts[release].Load(ctx, client).Err(); err != nil {
+				b.Fatal(err)
+			}
+			share(b, goroutines, func(key string) error {
+				owner := newOwner()
+				if err := client.SetNX(ctx, key, owner, 10*time.Second).Err(); err != nil {
+					return err
+				}
+				return client.EvalSha(ctx, scripts[release].Hash(), []string{key}, owner).Err()
+			})
+		})
+		for _, nodes := range []int{1, 3, 5} {
+			b.Run(fmt.Sprintf("mutexgen/nodes=%d/goroutines=%d", nodes, goroutines), func(b *testing.B) {
+				m := realMutex(b, redistest.StartN(b, nodes), Settings{Expiration: 10 * time.Second})
+				ctx := context.Background()
+				share(b, goroutines, func(key string) error {
+					lock, err := m.Acquire(ctx, key, AcquireOptions{})
+					if err != nil {
+						return err
+					}
+					return lock.Release(ctx)
+				})
+			})
+		}
+	}
+}
+
+// share spreads b.N calls of fn over so many goroutines, each with a key of its own.
+func share(b *testing.B, goroutines int, fn func(key string) error) {
+	for i := range goroutines { // warm up connections and scripts
+		if err := fn("warm:" + strconv.Itoa(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for i := range goroutines {
+		wg.Go(func() {
+			key := "bench:" + strconv.Itoa(i)
+			for next.Add(1) <= int64(b.N) {
+				if err := fn(key); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+}
