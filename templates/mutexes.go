@@ -30,7 +30,7 @@ func emitMutexes(out *jen.File, mutexes []definition.Mutex, source string) {
 
 // emitAccessors writes the methods of Mutexes.
 func emitAccessors(out *jen.File, source string) {
-	emitComment(out.Group, "Close ends the connections to Redis. From then on every method of the mutexes returns "+
+	emitComment(out.Group, "Close ends the connections to Redis. From then on every mutex answers "+
 		"[mutex.ErrClosed]. Locks still held are lost to their holders; their keys stay until they expire.")
 	emitAccessor(out, "Close", jen.Error())
 	emitComment(out.Group, fmt.Sprintf("All describes the mutexes, in the order of %s.", onOneLine(source)))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
@@ -101,4 +102,33 @@ func TestTheExpectedCodeCompiles(t *testing.T) {
 	if output, err := exec.Command("go", arguments...).CombinedOutput(); err != nil {
 		t.Errorf("go vet: %v\n%s", err, output)
 	}
+}
+
+// FuzzWhatParsesRenders looks for definitions that the parser accepts and no Go file can express.
+func FuzzWhatParsesRenders(f *testing.F) {
+	files, err := filepath.Glob(scenarios + "/*/mutexes.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(source)
+	}
+	f.Fuzz(func(t *testing.T, source []byte) {
+		file, findings := definition.Parse("mutexes.yaml", source)
+		if findings.HasErrors() {
+			return
+		}
+		code, err := Render(file, "locks", "mutexes.yaml")
+		if err != nil {
+			if strings.Contains(err.Error(), `"C" cannot be an import path`) {
+				return
+			}
+			t.Fatalf("%v\n%s", err, source)
+		}
+		parse(t, string(code))
+	})
 }
