@@ -82,7 +82,7 @@ func (m *Mutex) attempt(ctx context.Context, key string, expiration time.Duratio
 
 	start := m.engine.clock.now() // before the first byte is sent
 	r := ask(nodes, c, newQuestion(acquire, key, c.owner, expiration))
-	o, err := r.wait(ctx, m.engine.closing, budget)
+	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, budget)
 	if err == nil && o.won() {
 		if lock := m.hold(c, start, expiration); lock != nil {
 			return lock, nil

@@ -24,6 +24,7 @@ type Engine struct {
 	trace  Trace
 	clock  *clock
 	held   registry
+	timers timerPool
 
 	// closing is closed when Close begins: whoever waits for anything leaves.
 	closing chan struct{}
@@ -115,8 +116,8 @@ func (e *Engine) Held() []*Lock {
 
 // sleep pauses for d and reports why it ended early: ctx's error, or ErrClosed.
 func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+	timer := e.timers.get(d)
+	defer e.timers.put(timer)
 	select {
 	case <-timer.C:
 		return nil
@@ -125,4 +126,20 @@ func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
 	case <-e.closing:
 		return ErrClosed
 	}
+}
+
+// timerPool keeps timers for the next one who needs one: every round needs one, and nearly none fires.
+type timerPool struct{ pool sync.Pool }
+
+func (p *timerPool) get(d time.Duration) *time.Timer {
+	if timer, ok := p.pool.Get().(*time.Timer); ok {
+		timer.Reset(d)
+		return timer
+	}
+	return time.NewTimer(d)
+}
+
+func (p *timerPool) put(timer *time.Timer) {
+	timer.Stop()
+	p.pool.Put(timer)
 }

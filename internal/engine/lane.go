@@ -18,10 +18,6 @@ type call struct {
 	reply    reply
 }
 
-func newCall(q question, a asker, index int) call {
-	return call{question: q, asker: a, index: index}
-}
-
 // asker is whoever waits for the reply to a call.
 type asker interface {
 	// wanted is asked just before the call is sent. If it says no, the call isn't sent.

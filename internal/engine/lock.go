@@ -180,7 +180,7 @@ func (l *Lock) Release(ctx context.Context) error {
 // awaitRelease waits for the outcome of a release. Neither a context nor Close interrupts it.
 func (l *Lock) awaitRelease(r *round) error {
 	m := l.mutex
-	o, _ := r.wait(context.Background(), nil, m.nodeTimeout(time.Duration(l.claim.life.Load())))
+	o, _ := r.wait(context.Background(), nil, &m.engine.timers, m.nodeTimeout(time.Duration(l.claim.life.Load())))
 	switch {
 	case o.won():
 		return nil
@@ -222,7 +222,7 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 	}
 	l.claim.lengthen(expiration)
 	r := ask(l.claim.nodes, l.claim, newQuestion(extend, l.Key(), l.claim.owner, expiration))
-	o, err := r.wait(ctx, m.engine.closing, m.nodeTimeout(expiration))
+	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, m.nodeTimeout(expiration))
 	switch {
 	case err != nil:
 		return m.fail("extend", l.Key(), &o, ended(ctx, err)...)

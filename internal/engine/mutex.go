@@ -120,7 +120,7 @@ func (m *Mutex) Exists(ctx context.Context, key string) (bool, error) {
 	}
 	defer m.engine.finish()
 	r := ask(m.group(key), nil, newQuestion(read, key, "", 0))
-	o, err := r.wait(ctx, m.engine.closing, m.nodeTimeout(m.settings.Expiration))
+	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, m.nodeTimeout(m.settings.Expiration))
 	if err != nil {
 		return false, m.fail("exists", key, &o, ended(ctx, err)...)
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,19 +16,12 @@ type round struct {
 	// decided gets one value as soon as the outcome is clear.
 	decided chan struct{}
 
-	mu    sync.Mutex // guards what follows
-	seats []seat
-	tally tally
-	open  bool // decided has got nothing yet
+	mu      sync.Mutex // guards what follows
+	replies []reply    // by node; zero until it answers
+	tally   tally
+	open    bool // decided has got nothing yet
 	// undone says that the attempt failed: what it set is being released.
 	undone bool
-}
-
-// seat is one node's part in a round: what it is asked, and what it answered.
-type seat struct {
-	call  call
-	reply reply
-	heard bool
 }
 
 func newRound(nodes []*Node, c *claim, o op) *round {
@@ -36,7 +30,7 @@ func newRound(nodes []*Node, c *claim, o op) *round {
 		claim:   c,
 		op:      o,
 		decided: make(chan struct{}, 1),
-		seats:   make([]seat, len(nodes)),
+		replies: make([]reply, len(nodes)),
 		tally:   tally{nodes: len(nodes), pending: len(nodes)},
 		open:    true,
 	}
@@ -45,10 +39,10 @@ func newRound(nodes []*Node, c *claim, o op) *round {
 // ask starts a round: every node is asked at once.
 func ask(nodes []*Node, c *claim, q question) *round {
 	r := newRound(nodes, c, q.op)
+	calls := make([]call, len(nodes))
 	for i, node := range nodes {
-		call := &r.seats[i].call
-		*call = newCall(q, r, i)
-		node.lane.ask(call)
+		calls[i] = call{question: q, asker: r, index: i}
+		node.lane.ask(&calls[i])
 	}
 	return r
 }
@@ -72,8 +66,8 @@ func (r *round) hear(index int, answer reply) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seats[index].reply = answer
-	r.seats[index].heard = true
+	answer.heard = true
+	r.replies[index] = answer
 	r.tally.count(answer)
 	if r.open && r.clear() {
 		r.open = false
@@ -95,13 +89,13 @@ func (r *round) clear() bool {
 // another library's. r.mu is held.
 func (r *round) leading() int {
 	most := 0
-	for i, s := range r.seats {
-		if s.reply.answer != Granted && s.reply.answer != WrongType {
+	for i, reply := range r.replies {
+		if reply.answer != Granted && reply.answer != WrongType {
 			continue
 		}
 		same := 0
-		for _, other := range r.seats[i:] {
-			if other.reply.answer == s.reply.answer && other.reply.owner == s.reply.owner {
+		for _, other := range r.replies[i:] {
+			if other.answer == reply.answer && other.owner == reply.owner {
 				same++
 			}
 		}
@@ -110,22 +104,11 @@ func (r *round) leading() int {
 	return most
 }
 
-// timers are reused: each round needs one, and nearly none fires.
-var timers = sync.Pool{New: func() any {
-	timer := time.NewTimer(time.Hour)
-	timer.Stop()
-	return timer
-}}
-
 // wait returns once the outcome is clear, or the nodes' budget is spent; then who hasn't answered is counted as timed
-// out. If ctx or the engine ends before that, it returns why.
-func (r *round) wait(ctx context.Context, closing <-chan struct{}, budget time.Duration) (outcome, error) {
-	timer := timers.Get().(*time.Timer)
-	timer.Reset(budget)
-	defer func() {
-		timer.Stop()
-		timers.Put(timer)
-	}()
+// out. If ctx or closing ends before that, it returns why.
+func (r *round) wait(ctx context.Context, closing <-chan struct{}, timers *timerPool, budget time.Duration) (outcome, error) {
+	timer := timers.get(budget)
+	defer timers.put(timer)
 	select {
 	case <-r.decided:
 		return r.outcome(0), nil
@@ -149,13 +132,12 @@ func (r *round) outcome(budget time.Duration) outcome {
 	} else if o.won() {
 		return o
 	}
-	o.replies = make([]reply, len(r.seats))
-	for i, s := range r.seats {
-		if budget > 0 && !s.heard {
-			s.reply = reply{answer: Timeout, err: &timeoutError{budget}}
-			o.tally.count(s.reply)
+	o.replies = slices.Clone(r.replies)
+	for i := range o.replies {
+		if budget > 0 && !o.replies[i].heard {
+			o.replies[i] = reply{answer: Timeout, err: &timeoutError{budget}}
+			o.tally.count(o.replies[i])
 		}
-		o.replies[i] = s.reply
 	}
 	return o
 }
@@ -164,18 +146,18 @@ func (r *round) outcome(budget time.Duration) outcome {
 // whose answer is still to come the release stands right behind the question, so nothing asked later meets the key.
 func (r *round) undo() {
 	undo := newRound(r.nodes, r.claim, release)
+	question := r.claim.release()
+	var calls []*call
 	r.mu.Lock()
 	r.undone = true
-	for i, s := range r.seats {
-		if !s.heard || s.reply.answer == Granted || s.reply.unknown {
-			undo.seats[i].call = newCall(r.claim.release(), undo, i)
+	for i, reply := range r.replies {
+		if !reply.heard || reply.answer == Granted || reply.unknown {
+			calls = append(calls, &call{question: question, asker: undo, index: i})
 		}
 	}
 	r.mu.Unlock()
-	for i := range undo.seats {
-		if call := &undo.seats[i].call; call.asker != nil {
-			r.nodes[i].lane.ask(call)
-		}
+	for _, c := range calls {
+		r.nodes[c.index].lane.ask(c)
 	}
 }
 

@@ -67,6 +67,8 @@ type reply struct {
 	unknown bool
 	// broken says that the connection failed, or was never made, so that the next question needs a new one.
 	broken bool
+	// heard tells a reply from none.
+	heard bool
 }
 
 // permanent tells whether asking again would be answered the same way until somebody mends the configuration.

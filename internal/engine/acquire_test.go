@@ -1,0 +1,489 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestOneHolderAtATime(t *testing.T) {
+	for _, nodes := range []int{1, 3, 5} {
+		t.Run(fmt.Sprint(nodes), func(t *testing.T) {
+			simulate(t, nodes, Settings{}, func(t *testing.T, s *sim) {
+				lock := s.acquire()
+				_, err := s.try()
+				wantError(t, err, ErrAlreadyLocked)
+				if err := lock.Release(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				s.acquire()
+			})
+		})
+	}
+}
+
+func TestAcquireAsksAllNodesAtOnce(t *testing.T) {
+	simulate(t, 5, Settings{}, func(t *testing.T, s *sim) {
+		start := time.Now()
+		s.acquire()
+		took(t, start, simLatency, simLatency)
+	})
+}
+
+func TestEveryAttemptHasAnOwnerOfItsOwn(t *testing.T) {
+	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+		seen := make(map[string]bool)
+		for range 100 {
+			lock := s.acquire()
+			owner := s.nodes[0].owner("k")
+			if seen[owner] {
+				t.Fatalf("owner %q stands a second time", owner)
+			}
+			if random, _, _ := strings.Cut(owner, " "); len(random) < 27 {
+				t.Fatalf("owner %q starts with fewer than 160 random bits", owner)
+			}
+			seen[owner] = true
+			lock.Release(t.Context())
+		}
+	})
+}
+
+func TestMinorityThatDoesNotAnswerCostsNoLatency(t *testing.T) {
+	for name, fail := range map[string]func(*simNode){
+		"hung": (*simNode).hang,
+		"down": func(n *simNode) { n.with(func(n *simNode) { n.down = true }) },
+		"mute": func(n *simNode) { n.with(func(n *simNode) { n.mute = true }) },
+		"slow": func(n *simNode) { n.with(func(n *simNode) { n.latency = time.Minute }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, 5, Settings{}, func(t *testing.T, s *sim) {
+				fail(s.nodes[1])
+				fail(s.nodes[3])
+				for range 20 {
+					start := time.Now()
+					lock := s.acquire()
+					if err := lock.Release(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					took(t, start, 2*simLatency, 2*simLatency)
+				}
+				if name == "hung" {
+					s.nodes[1].resume()
+					s.nodes[3].resume()
+				}
+				time.Sleep(time.Minute) // until nothing is under way
+				s.wantNoKey()
+			})
+		})
+	}
+}
+
+func TestMajorityThatDoesNotAnswerIsReportedWithinTheNodeBudget(t *testing.T) {
+	simulate(t, 3, Settings{}, func(t *testing.T, s *sim) {
+		s.nodes[0].hang()
+		s.nodes[2].with(func(n *simNode) { n.mute = true })
+		start := time.Now()
+		_, err := s.try()
+		took(t, start, 500*time.Millisecond, 500*time.Millisecond)
+		wantError(t, err, ErrNoQuorum)
+		if text := err.Error(); !strings.Contains(text, "A: timeout") || !strings.Contains(text, "B: granted") ||
+			!strings.Contains(text, "C: timeout") {
+			t.Errorf("the error doesn't name each node's answer: %v", err)
+		}
+		time.Sleep(2 * simLatency)
+		if owner := s.nodes[1].owner("k"); owner != "" {
+			t.Errorf("the node that answered still holds %q", owner)
+		}
+		s.nodes[0].resume()
+	})
+}
+
+func TestMajorityDownIsReportedAtOnce(t *testing.T) {
+	simulate(t, 3, Settings{}, func(t *testing.T, s *sim) {
+		for _, n := range s.nodes[:2] {
+			n.with(func(n *simNode) { n.down = true })
+		}
+		start := time.Now()
+		_, err := s.try()
+		took(t, start, 0, 2*simLatency)
+		wantError(t, err, ErrNoQuorum)
+		if errors.Is(err, ErrAlreadyLocked) {
+			t.Errorf("%v; nobody holds the lock", err)
+		}
+		time.Sleep(2 * simLatency)
+		s.wantNoKey()
+	})
+}
+
+func TestLostAnswerDoesNotBlockTheNextAttempt(t *testing.T) {
+	for name, lose := range map[string]func(*simNode){
+		"never arrives": func(n *simNode) { n.mute = true },
+		"breaks off":    func(n *simNode) { n.cut = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+				s.nodes[0].with(lose)
+				_, err := s.try()
+				wantError(t, err, ErrNoQuorum)
+				if s.nodes[0].owner("k") == "" && name == "never arrives" {
+					t.Fatal("the node did not carry the question out: the test tests nothing")
+				}
+				s.nodes[0].with(func(n *simNode) { n.mute = false })
+				time.Sleep(2 * simReconnection) // until the lane's probe finds the node answering
+				lock, err := s.try()
+				if err != nil {
+					t.Fatalf("the next attempt met the key of the first: %v", err)
+				}
+				lock.Release(t.Context())
+			})
+		})
+	}
+}
+
+func TestRetryWaitsForTheReleaseOfTheAttemptBefore(t *testing.T) {
+	// Each attempt gets one node of three; the others are taken until 1 s. A retry that overtook the release of its own
+	// first attempt would find node A taken by itself.
+	simulate(t, 3, Settings{Wait: 5 * time.Second, RetryInterval: time.Millisecond}, func(t *testing.T, s *sim) {
+		s.nodes[1].put("k", "other", time.Second)
+		s.nodes[2].put("k", "other", time.Second)
+		s.acquire()
+		n := s.nodes[0]
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		for i, entry := range n.log[:len(n.log)-1] {
+			if strings.HasPrefix(entry, "acquire ") {
+				owner := strings.TrimPrefix(entry, "acquire ")
+				if n.log[i+1] != "release "+owner {
+					t.Fatalf("after %q the node was asked %q", entry, n.log[i+1])
+				}
+			}
+		}
+	})
+}
+
+func TestLateSuccessIsDeleted(t *testing.T) {
+	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+		s.nodes[0].with(func(n *simNode) { n.latency = 1200 * time.Millisecond })
+		_, err := s.try()
+		wantError(t, err, ErrNoQuorum)
+		s.nodes[0].with(func(n *simNode) { n.latency = simLatency })
+		time.Sleep(200 * time.Millisecond)
+		if s.nodes[0].owner("k") == "" {
+			t.Fatal("the node has not carried the question out late: the test tests nothing")
+		}
+		time.Sleep(2 * simReconnection)
+		s.wantNoKey()
+	})
+}
+
+func TestZombieOfAStoppedServerIsDeleted(t *testing.T) {
+	// The server is stopped with a SET in its buffer, and carries it out after the connection is long gone; the lane has
+	// asked for the release meanwhile, and the answer was that nothing stands there.
+	simulate(t, 3, Settings{Expiration: time.Hour}, func(t *testing.T, s *sim) {
+		zombie := s.nodes[0]
+		zombie.hang()
+		lock := s.acquire()
+		if err := lock.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		buffered := zombie.hung
+		zombie.with(func(n *simNode) { n.hung = nil }) // it answers again, but what was in the buffer has not been read yet
+		time.Sleep(3 * time.Second)
+		close(buffered)
+		synctest.Wait()
+		if zombie.owner("k") == "" {
+			t.Fatal("the SET was not carried out: the test tests nothing")
+		}
+		time.Sleep(20 * time.Second)
+		s.wantNoKey()
+	})
+}
+
+func TestCancelledContextLeavesNothing(t *testing.T) {
+	for _, when := range []time.Duration{0, simLatency / 4, simLatency / 2, simLatency * 3 / 4, simLatency} {
+		t.Run(when.String(), func(t *testing.T) {
+			simulate(t, 3, Settings{}, func(t *testing.T, s *sim) {
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(when, cancel)
+				if when == 0 {
+					cancel()
+				}
+				start := time.Now()
+				lock, err := s.mutex.Acquire(ctx, "k", AcquireOptions{})
+				took(t, start, when, when)
+				if err == nil { // both at the same instant
+					lock.Release(ctx)
+				} else {
+					wantError(t, err, context.Canceled)
+				}
+				if when == 0 && s.nodes[0].questions() != 0 {
+					t.Error("a question was sent for a context that had ended before")
+				}
+				time.Sleep(10 * simLatency)
+				s.wantNoKey()
+				if held := s.engine.Held(); len(held) != 0 {
+					t.Errorf("%d locks are held", len(held))
+				}
+			})
+		})
+	}
+}
+
+func TestContextErrorComesWithTheReasonOfTheWait(t *testing.T) {
+	simulate(t, 3, Settings{Wait: Forever}, func(t *testing.T, s *sim) {
+		s.acquire()
+		why := errors.New("shutting down")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(700*time.Millisecond, func() { cancel(why) })
+		start := time.Now()
+		_, err := s.mutex.Acquire(ctx, "k", AcquireOptions{})
+		took(t, start, 700*time.Millisecond, 700*time.Millisecond)
+		wantError(t, err, context.Canceled, why, ErrAlreadyLocked)
+	})
+}
+
+func TestGivenUpQuestionsAreNotSent(t *testing.T) {
+	// While a batch is under way, further questions stand in line; those whose caller has left stay unsent.
+	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+		s.nodes[0].with(func(n *simNode) { n.latency = 100 * time.Millisecond })
+		var wg sync.WaitGroup
+		wg.Go(func() { s.mutex.Acquire(t.Context(), "first", AcquireOptions{}) })
+		synctest.Wait()
+		for i := range 10 {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			defer cancel()
+			wg.Go(func() { s.mutex.Acquire(ctx, fmt.Sprint("late", i), AcquireOptions{}) })
+		}
+		wg.Wait()
+		time.Sleep(time.Second)
+		s.nodes[0].mu.Lock()
+		defer s.nodes[0].mu.Unlock()
+		for _, entry := range s.nodes[0].log[1:] {
+			if strings.HasPrefix(entry, "acquire") {
+				t.Errorf("the node was asked %q for a caller that had left", entry)
+			}
+		}
+	})
+}
+
+func TestWaiting(t *testing.T) {
+	second := time.Second
+	wait := func(d time.Duration) *time.Duration { return &d }
+	tests := map[string]struct {
+		settings Settings
+		options  AcquireOptions
+		freed    time.Duration // when the holder releases; zero: never
+		want     error
+		took     time.Duration
+		attempts int
+	}{
+		"none by default":       {want: ErrAlreadyLocked, took: 1 * simLatency, attempts: 1},
+		"until freed":           {settings: Settings{Wait: 10 * second}, freed: second, took: 1005 * time.Millisecond, attempts: 6},
+		"as long as allowed":    {settings: Settings{Wait: second}, want: ErrAlreadyLocked, took: 1001 * time.Millisecond, attempts: 6},
+		"so many retries":       {settings: Settings{MaxRetry: 3}, want: ErrAlreadyLocked, took: 604 * time.Millisecond, attempts: 4},
+		"forever":               {settings: Settings{Wait: Forever, Expiration: time.Hour}, freed: 100 * second, took: 0, attempts: 0},
+		"the call's own":        {settings: Settings{MaxRetry: 3}, options: AcquireOptions{Wait: wait(2 * second)}, want: ErrAlreadyLocked, took: 2001 * time.Millisecond, attempts: 11},
+		"the call's own, none":  {settings: Settings{Wait: Forever}, options: AcquireOptions{Wait: wait(0)}, want: ErrAlreadyLocked, took: simLatency, attempts: 1},
+		"negative is none":      {options: AcquireOptions{Wait: wait(-second)}, want: ErrAlreadyLocked, took: simLatency, attempts: 1},
+		"no quorum waits, too":  {settings: Settings{Wait: second}, freed: -1, want: ErrNoQuorum, took: second, attempts: 6},
+		"the holder's own time": {settings: Settings{Wait: Forever}, took: 0, attempts: 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, 3, test.settings, func(t *testing.T, s *sim) {
+				attempts := 0
+				s.engine.trace.Acquired = func(_, _ string, n int, _ time.Duration) { attempts = n }
+				holder := s.acquire()
+				s.engine.trace.Refused = func(_, _ string, n int, _ time.Duration, err error) { attempts = n }
+				switch {
+				case test.freed > 0:
+					time.AfterFunc(test.freed, func() { holder.Release(context.Background()) })
+				case test.freed < 0:
+					for _, n := range s.nodes {
+						n.with(func(n *simNode) { n.down = true })
+					}
+				}
+				start := time.Now()
+				_, err := s.mutex.Acquire(t.Context(), "k", test.options)
+				if test.took > 0 {
+					took(t, start, test.took, test.took+5*simLatency)
+				}
+				if !errors.Is(err, test.want) {
+					t.Errorf("error is %v; want %v", err, test.want)
+				}
+				if test.attempts > 0 && attempts != test.attempts {
+					t.Errorf("%d attempts; want %d", attempts, test.attempts)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryPauseIsTheIntervalPlusOrMinusJitter(t *testing.T) {
+	m := &Mutex{settings: Settings{RetryInterval: 200 * time.Millisecond, RetryJitter: 100 * time.Millisecond}}
+	least, most := time.Hour, time.Duration(0)
+	for range 10_000 {
+		pause := m.pauseBeforeRetry()
+		least, most = min(least, pause), max(most, pause)
+	}
+	if least < 100*time.Millisecond || least > 105*time.Millisecond || most > 300*time.Millisecond || most < 295*time.Millisecond {
+		t.Errorf("pauses lie between %v and %v; want 100ms to 300ms", least, most)
+	}
+	if pause := (&Mutex{}).pauseBeforeRetry(); pause < time.Millisecond {
+		t.Errorf("without an interval the pause is %v: attempts run together", pause)
+	}
+}
+
+func TestPermanentRefusalEndsTheWait(t *testing.T) {
+	simulate(t, 3, Settings{Wait: Forever}, func(t *testing.T, s *sim) {
+		for _, n := range s.nodes {
+			n.with(func(n *simNode) {
+				n.refuse = serverError("NOPERM this user has no permissions to run the 'set' command")
+			})
+		}
+		start := time.Now()
+		_, err := s.try()
+		took(t, start, simLatency, simLatency)
+		wantError(t, err, ErrNoQuorum)
+		if !strings.Contains(err.Error(), "NOPERM") || !strings.Contains(err.Error(), "hint: ") {
+			t.Errorf("the error doesn't explain itself: %v", err)
+		}
+	})
+}
+
+// serverError is an error reply.
+type serverError string
+
+func (e serverError) Error() string { return string(e) }
+func (serverError) RedisError()     {}
+
+func TestAnswersSlowerThanTheLockIsValidAreNoLock(t *testing.T) {
+	simulate(t, 1, Settings{Expiration: 20 * time.Millisecond, NodeTimeout: 15 * time.Millisecond}, func(t *testing.T, s *sim) {
+		s.nodes[0].with(func(n *simNode) { n.latency = 14 * time.Millisecond })
+		s.sleepAhead(0)
+		slow := 10 * time.Millisecond
+		time.AfterFunc(7*time.Millisecond, func() { s.sleepAhead(slow) }) // the machine sleeps between question and answer
+		_, err := s.try()
+		wantError(t, err, ErrNoQuorum)
+		time.Sleep(30 * time.Millisecond)
+		s.wantNoKey()
+	})
+}
+
+func TestContendersInOneProcessExcludeEachOther(t *testing.T) {
+	simulate(t, 3, Settings{Wait: Forever, RetryInterval: 5 * time.Millisecond, RetryJitter: 5 * time.Millisecond}, func(t *testing.T, s *sim) {
+		var inside, holds atomic.Int32
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				for range 5 {
+					err := s.mutex.Synchronize(t.Context(), "k", func(context.Context) error {
+						if inside.Add(1) != 1 {
+							t.Error("two holders at once")
+						}
+						time.Sleep(time.Millisecond)
+						inside.Add(-1)
+						holds.Add(1)
+						return nil
+					}, AcquireOptions{})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if holds.Load() != 160 {
+			t.Errorf("%d holds; want 160", holds.Load())
+		}
+		time.Sleep(10 * simLatency)
+		s.wantNoKey()
+	})
+}
+
+func TestSplitVotesResolve(t *testing.T) {
+	// Five contenders on five nodes with different ways to them: at first each gets some votes and nobody a quorum.
+	simulate(t, 5, Settings{Wait: Forever, RetryInterval: 20 * time.Millisecond, RetryJitter: 20 * time.Millisecond}, func(t *testing.T, s *sim) {
+		for i, n := range s.nodes {
+			n.with(func(n *simNode) { n.latency = time.Duration(i+1) * time.Millisecond })
+		}
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				lock := s.acquire()
+				lock.Release(t.Context())
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestNonsenseIsAnErrorNotAPanic(t *testing.T) {
+	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+		tooShort, negative, tooLong := time.Millisecond, -time.Second, MaxExpiration+1
+		calls := map[string]func() error{
+			"nil context": func() error { _, err := s.mutex.Acquire(nil, "k", AcquireOptions{}); return err }, //nolint:staticcheck // the point
+			"empty key":   func() error { _, err := s.mutex.Acquire(t.Context(), "", AcquireOptions{}); return err },
+			"too short": func() error {
+				_, err := s.mutex.Acquire(t.Context(), "k", AcquireOptions{Expiration: &tooShort})
+				return err
+			},
+			"negative": func() error {
+				_, err := s.mutex.Acquire(t.Context(), "k", AcquireOptions{Expiration: &negative})
+				return err
+			},
+			"too long": func() error {
+				_, err := s.mutex.Acquire(t.Context(), "k", AcquireOptions{Expiration: &tooLong})
+				return err
+			},
+			"exists, empty key": func() error { _, err := s.mutex.Exists(t.Context(), ""); return err },
+			"nil function":      func() error { return s.mutex.Synchronize(t.Context(), "k", nil, AcquireOptions{}) },
+			"extend by nothing": func() error { l := s.acquire(); defer l.Release(t.Context()); return l.Extend(t.Context(), 0) },
+			"extend, nil context": func() error {
+				l := s.acquire()
+				defer l.Release(t.Context())
+				return l.Extend(nil, time.Second) //nolint:staticcheck // the point
+			},
+		}
+		for name, call := range calls {
+			var e *Error
+			if err := call(); !errors.As(err, &e) {
+				t.Errorf("%s: error is %v; want an *Error", name, err)
+			}
+		}
+		lock := s.acquire()
+		if err := lock.Release(nil); err != nil { //nolint:staticcheck // the point
+			t.Errorf("release with a nil context: %v", err)
+		}
+	})
+}
+
+func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
+	e := New(Options{})
+	defer e.Close()
+	node := e.addNode("A", &simNode{}, time.Second, time.Second)
+	tests := map[string]struct {
+		settings Settings
+		groups   [][]*Node
+	}{
+		"no group":             {Settings{Expiration: time.Second}, nil},
+		"empty group":          {Settings{Expiration: time.Second}, [][]*Node{{}}},
+		"even group":           {Settings{Expiration: time.Second}, [][]*Node{{node, node}}},
+		"too many nodes":       {Settings{Expiration: time.Second}, [][]*Node{make([]*Node, 65)}},
+		"no expiration":        {Settings{}, [][]*Node{{node}}},
+		"drift takes it all":   {Settings{Expiration: time.Second, DriftFactor: 1}, [][]*Node{{node}}},
+		"node timeout as long": {Settings{Expiration: time.Second, NodeTimeout: time.Second}, [][]*Node{{node}}},
+	}
+	for name, test := range tests {
+		if _, err := e.NewMutex(test.settings, test.groups); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
