@@ -78,6 +78,9 @@ const (
 // Fields is the table of all fields, in the order in which to document them.
 func Fields() []Field { return slices.Clone(fields) }
 
+// defaultKey is what several libraries lock that are given no key.
+const defaultKey = "red_mutex_lock"
+
 const inBoth = InDefaults | InMutex
 
 var fields = []Field{
@@ -134,7 +137,7 @@ var fields = []Field{
 		set:         func(m *Mutex, value any) { m.Cluster = value.([][]string) },
 	},
 	{
-		Name: "key", Kind: KeyTemplate, In: InMutex, Default: "red_mutex_lock",
+		Name: "key", Kind: KeyTemplate, In: InMutex, Default: defaultKey,
 		Description: "The Redis key: literal text and {param:type}; {{ and }} are literal braces. Types are string, int, " +
 			"int64, uint64, bool, and any imported type that is a fmt.Stringer, such as github.com/google/uuid.UUID.",
 		Examples: []string{"report:nightly", "account:{account_id:int64}:transfer"},

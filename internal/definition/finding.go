@@ -87,7 +87,7 @@ func (f Findings) Write(w io.Writer, name string, source []byte) error {
 	return nil
 }
 
-// The part of a long line that is shown around the column.
+// The part of a long line that is shown around the column, in runes.
 const (
 	excerptBefore = 100
 	excerptAfter  = 60
@@ -95,57 +95,51 @@ const (
 
 // excerpt renders a source line for a terminal, and what to print before the caret. Tabs stay tabs in both, so that the
 // caret stands right whatever their width. What a terminal might obey instead of show becomes U+FFFD.
-func excerpt(line string, column int, masked []span) (shown, caret string) {
+func excerpt(line string, column int, secrets []span) (shown, caret string) {
 	var text, indent strings.Builder
-	position, runes := 0, 0
-	from, cut := 0, false
-	if column > excerptBefore {
-		from = column - excerptBefore
+	first := max(1, column-excerptBefore)
+	if first > 1 {
 		text.WriteString("…")
 		indent.WriteString(" ")
 	}
-	put := func(s string, pad string) {
-		if runes < from {
-			return
+	target := offsetOf(line, column)
+	number, begin := first, offsetOf(line, first)
+	for offset, r := range line[begin:] {
+		if number > column+excerptAfter {
+			text.WriteString("…")
+			break
 		}
-		if runes > column+excerptAfter {
-			cut = true
-			return
+		piece, pad := string(r), strings.Repeat(" ", cells(r))
+		switch secret, hidden := spanAt(secrets, begin+offset); {
+		case hidden && begin+offset > secret.from:
+			piece, pad = "", ""
+		case hidden:
+			piece, pad = "***", ""
+			if target >= secret.to { // else the caret stands at its beginning
+				pad = "   "
+			}
+		case r == '\t':
+			pad = "\t"
+		case !unicode.IsPrint(r):
+			piece, pad = "\uFFFD", " "
 		}
-		text.WriteString(s)
-		if position < column-1 {
+		text.WriteString(piece)
+		if number < column {
 			indent.WriteString(pad)
 		}
-	}
-	for offset, r := range line {
-		if hidden := spanAt(masked, offset); hidden != nil {
-			if offset == hidden.from {
-				// The caret for a column inside the secret stands at its beginning.
-				pad := "   "
-				if inside := column - 1 - position; inside < len([]rune(line[hidden.from:min(hidden.to, len(line))])) {
-					pad = ""
-				}
-				put("***", pad)
-			}
-			position++
-			runes++
-			continue
-		}
-		switch {
-		case r == '\t':
-			put("\t", "\t")
-		case !unicode.IsPrint(r):
-			put("\uFFFD", " ")
-		default:
-			put(string(r), strings.Repeat(" ", cells(r)))
-		}
-		position++
-		runes++
-	}
-	if cut {
-		text.WriteString("…")
+		number++
 	}
 	return strings.TrimRightFunc(text.String(), unicode.IsSpace), indent.String()
+}
+
+// offsetOf is the byte at which a column begins.
+func offsetOf(line string, column int) int {
+	for offset := range line {
+		if column--; column < 1 {
+			return offset
+		}
+	}
+	return len(line)
 }
 
 // cells is how many columns of a terminal a printable rune takes.
@@ -164,15 +158,10 @@ func cells(r rune) int {
 	return 1
 }
 
-// sorted orders findings by position, errors before warnings, and drops repetitions: what is wrong in the defaults is
-// found once for every mutex that relies on them.
-func (f Findings) sorted() Findings {
+func (f Findings) sort() {
 	slices.SortStableFunc(f, func(a, b Finding) int {
 		return cmp.Or(a.Position.compare(b.Position), cmp.Compare(a.Severity, b.Severity),
 			cmp.Compare(a.Message, b.Message))
-	})
-	return slices.CompactFunc(f, func(a, b Finding) bool {
-		return a.Position == b.Position && a.Severity == b.Severity && a.Message == b.Message
 	})
 }
 

@@ -20,7 +20,7 @@ type problem struct {
 }
 
 func (p *parser) key(v value) (Key, bool) {
-	key, _, problems := parseKey(v.Value)
+	key, problems := parseKey(v.Value)
 	return key, p.problems(v, problems)
 }
 
@@ -48,16 +48,17 @@ type keyReader struct {
 	problems []problem
 }
 
-// parseKey reads a template such as `account:{account_id:int64}:transfer`. It also returns where its parameters begin.
-func parseKey(template string) (Key, []int, []problem) {
-	r := &keyReader{text: []rune(template), key: Key{Template: template}}
-	if template == "" {
-		r.wrong(0, "leave it out to lock "+fieldOf("key", InMutex).Default, "the key is empty")
-	}
-	if len(template) > keyLimit {
+// parseKey reads a template such as `account:{account_id:int64}:transfer`.
+func parseKey(template string) (Key, []problem) {
+	r := &keyReader{key: Key{Template: template}}
+	switch {
+	case template == "":
+		r.wrong(0, "leave the line out to lock "+defaultKey, "the key is empty")
+	case len(template) > keyLimit:
 		r.wrong(0, "", "the key has %d bytes; at most %d are allowed", len(template), keyLimit)
-		return r.key, nil, r.problems
+		return r.key, r.problems
 	}
+	r.text = []rune(template)
 	for r.at < len(r.text) {
 		switch c := r.text[r.at]; {
 		case c == '{' && r.next() == '{', c == '}' && r.next() == '}':
@@ -78,7 +79,7 @@ func parseKey(template string) (Key, []int, []problem) {
 	}
 	r.flush()
 	r.ambiguities()
-	return r.key, r.offsets, r.problems
+	return r.key, r.problems
 }
 
 func (r *keyReader) wrong(offset int, hint, format string, args ...any) {

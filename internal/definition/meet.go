@@ -135,7 +135,7 @@ func (t *template) automaton() []state {
 	return states
 }
 
-// meetingBudget bounds the pairs of states that are looked at for one file. A file of a thousand usual keys takes a
+// meetingBudget bounds the work on pairs of states for one file. A file of a thousand usual keys takes a
 // thousandth of it; where it does not suffice, templates are said to meet.
 const meetingBudget = 4 << 20
 
@@ -153,7 +153,11 @@ func (m *meeting) possible(a, b *template) bool {
 	}
 	left, right := a.automaton(), b.automaton()
 	width := len(right)
-	seen := make([]uint64, (len(left)*width+63)/64)
+	words := (len(left)*width + 63) / 64
+	if m.budget -= words; m.budget < 0 {
+		return true
+	}
+	seen := make([]uint64, words)
 	queue := []int{0}
 	seen[0] = 1
 	for len(queue) > 0 {

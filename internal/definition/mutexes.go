@@ -8,14 +8,10 @@ import (
 // draft is a mutex on its way to being one, with the places that messages about it name.
 type draft struct {
 	Mutex
-	// start is where the mutex begins in the list.
-	start Position
 	// in holds the settings in force, the mutex's own and those of the defaults.
 	in settings
 	// key is the value of the field key; its Node is nil if there is none.
 	key value
-	// offsets are those of the key's parameters, in runes.
-	offsets []int
 }
 
 // at is where the field's value stands, in the mutex or in the defaults; where nobody gives one, the mutex's name.
@@ -55,7 +51,7 @@ func (p *parser) mutexes(items []value, defaults settings) []*draft {
 			continue
 		}
 		own := p.settings(p.known(entries, InMutex))
-		d := &draft{Mutex: builtIn, start: item.at, in: p.combined(own, defaults)}
+		d := &draft{Mutex: builtIn, in: p.combined(own, defaults)}
 		d.Position = item.at
 		if s, ok := own["name"]; ok {
 			d.Position = s.entry.value.at
@@ -73,7 +69,6 @@ func (p *parser) mutexes(items []value, defaults settings) []*draft {
 		}
 		if s, ok := own["key"]; ok {
 			d.key = s.entry.value
-			_, d.offsets, _ = parseKey(d.key.Value)
 		}
 		p.times(d)
 		drafts = append(drafts, d)
@@ -93,7 +88,7 @@ func builtIns() Mutex {
 			continue
 		}
 		if f.Kind == KeyTemplate {
-			key, _, _ := parseKey(f.Default)
+			key, _ := parseKey(f.Default)
 			f.set(&m, key)
 			continue
 		}

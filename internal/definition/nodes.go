@@ -14,21 +14,23 @@ const (
 	tieLimit = 12
 )
 
+const groupHint = `for example [["redis://a1", "redis://a2", "redis://a3"], ["redis://b1", "redis://b2", "redis://b3"]]`
+
 // placed remembers where each server stands, to find those that are repeated.
 type placed map[string]Position
 
 func (p *parser) servers(v value) (any, bool) {
-	servers, ok := p.group(v, "servers", placed{})
+	servers, ok := p.group(v, "servers", "one node alone goes into url", placed{})
 	return servers, ok
 }
 
 func (p *parser) cluster(v value) (any, bool) {
-	groups, ok := p.items(v, "cluster", "a list of groups, each a list of URLs")
+	groups, ok := p.items(v, "cluster", "a list of groups, each a list of URLs", groupHint)
 	if !ok {
 		return nil, false
 	}
 	if len(groups) == 0 {
-		p.errorf(v.at, "a group is a list of URLs", "cluster has no groups")
+		p.errorf(v.at, groupHint, "cluster has no groups")
 		return nil, false
 	}
 	if len(groups) >= tieLimit {
@@ -38,7 +40,7 @@ func (p *parser) cluster(v value) (any, bool) {
 	seen := placed{}
 	all := make([][]string, 0, len(groups))
 	for _, group := range groups {
-		servers, fine := p.group(group, "a group of the cluster", seen)
+		servers, fine := p.group(group, "a group of the cluster", groupHint, seen)
 		ok = ok && fine
 		all = append(all, servers)
 	}
@@ -46,8 +48,8 @@ func (p *parser) cluster(v value) (any, bool) {
 }
 
 // group reads a list of servers.
-func (p *parser) group(v value, what string, seen placed) ([]string, bool) {
-	items, ok := p.items(v, what, "a list of URLs")
+func (p *parser) group(v value, what, hint string, seen placed) ([]string, bool) {
+	items, ok := p.items(v, what, "a list of URLs", hint)
 	if !ok {
 		return nil, false
 	}
@@ -66,7 +68,7 @@ func (p *parser) group(v value, what string, seen placed) ([]string, bool) {
 	servers := make([]string, 0, len(items))
 	for _, item := range items {
 		if item.Kind != yaml.ScalarNode || kindOf(item) != "text" {
-			p.wrongKind(item, "a node", "a URL")
+			p.wrongKind(item, "a node", "a URL", "")
 			ok = false
 			continue
 		}

@@ -13,7 +13,11 @@ type parser struct {
 	name     string
 	source   *source
 	findings Findings
-	visits   int // by way of aliases
+	reported map[topic]bool
+	counts   [2]int // by severity
+	visits   int    // by way of aliases
+	// exhausted says that there were too many.
+	exhausted bool
 	// identities remembers which node a URL names.
 	identities map[string]identity
 }
@@ -29,14 +33,41 @@ func Parse(name string, source []byte) (*File, Findings) {
 			p.findings[i].Related[j].Position = p.source.clamp(p.findings[i].Related[j].Position)
 		}
 	}
-	findings := p.findings.sorted()
-	if findings.HasErrors() {
-		return nil, findings
+	p.findings.sort()
+	if p.findings.HasErrors() {
+		return nil, p.findings
 	}
-	return file, findings
+	return file, p.findings
 }
 
-func (p *parser) report(finding Finding) { p.findings = append(p.findings, finding) }
+// findingLimit bounds how many errors are reported of one file, and how many warnings.
+const findingLimit = 1000
+
+// report takes each finding once: what is wrong in the defaults is found for every mutex that relies on them.
+func (p *parser) report(finding Finding) {
+	about := topic{finding.Severity, finding.Position, finding.Message}
+	count := &p.counts[finding.Severity]
+	if p.reported[about] || *count > findingLimit {
+		return
+	}
+	if *count == findingLimit {
+		finding = Finding{Severity: finding.Severity, Position: Position{len(p.source.lines), 1},
+			Message: "there is more to say; this is where it gets too much"}
+	}
+	if p.reported == nil {
+		p.reported = map[topic]bool{}
+	}
+	p.reported[about] = true
+	*count++
+	p.findings = append(p.findings, finding)
+}
+
+// topic is what makes a finding the same as another.
+type topic struct {
+	Severity
+	Position
+	message string
+}
 
 func (p *parser) errorf(at Position, hint, format string, args ...any) {
 	p.report(Finding{Severity: Error, Position: at, Message: fmt.Sprintf(format, args...), Hint: hint})
@@ -90,12 +121,17 @@ func (p *parser) file(text []byte) *File {
 		p.errorf(root.at, "list them under mutexes:, each with a name", "mutexes is missing")
 		return nil
 	}
-	items, ok := p.items(e.value, "mutexes", "a list of mutexes")
+	items, ok := p.items(e.value, "mutexes", "a list of mutexes", "each begins with - name:")
 	if !ok {
 		return nil
 	}
 	if len(items) == 0 {
 		p.errorf(e.value.at, "list at least one, with a name", "mutexes is empty")
+		return nil
+	}
+	const most = 10_000
+	if len(items) > most {
+		p.errorf(items[most].at, "", "mutexes has %d mutexes; at most %d are read", len(items), most)
 		return nil
 	}
 	drafts := p.mutexes(items, defaults)
@@ -171,9 +207,9 @@ func (p *parser) version(v value) {
 	const hint = "this mutexgen reads version: 1"
 	switch {
 	case v.Kind != yaml.ScalarNode || isNull(v):
-		p.wrongKind(v, "version", "the number 1")
-	case v.ShortTag() != "!!int":
-		p.errorf(v.at, hint, "version must be a number; %s is %s", quoted(v.Value), kindOf(v))
+		p.wrongKind(v, "version", "the number 1", hint)
+	case kindOf(v) != "a number":
+		p.errorf(v.at, "write it without quotes: version: 1", "version must be the number 1; this is %s", kindOf(v))
 	case v.Value != "1":
 		p.errorf(v.at, hint, "unknown version %s", quoted(v.Value))
 	}

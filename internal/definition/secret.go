@@ -1,6 +1,8 @@
 package definition
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -9,13 +11,18 @@ import (
 // span is a range of bytes.
 type span struct{ from, to int }
 
-func spanAt(spans []span, offset int) *span {
-	for i := range spans {
-		if offset >= spans[i].from && offset < spans[i].to {
-			return &spans[i]
+// spanAt finds the span that holds the offset, in spans that are sorted.
+func spanAt(spans []span, offset int) (span, bool) {
+	i, _ := slices.BinarySearchFunc(spans, offset, func(s span, offset int) int {
+		if s.to <= offset {
+			return -1
 		}
+		return 1
+	})
+	if i < len(spans) && spans[i].from <= offset {
+		return spans[i], true
 	}
-	return nil
+	return span{}, false
 }
 
 // secretSpans finds what may be a password in one line of text: in every URL, what stands between the first colon after
@@ -33,7 +40,7 @@ func secretSpans(line string) []span {
 		}
 		segment := line[begin:end]
 		colon, at := strings.IndexByte(segment, ':'), strings.LastIndexByte(segment, '@')
-		if colon >= 0 && at > colon+1 {
+		if colon >= 0 && at > colon+1 && !isVariable(segment[colon+1:at]) {
 			spans = append(spans, span{begin + colon + 1, begin + at})
 		}
 		begin = next
@@ -61,6 +68,13 @@ func urlStart(line string, slashes int) int {
 		return start
 	}
 	return -1
+}
+
+// isVariable says whether a text is just ${VAR}, which is no secret.
+func isVariable(text string) bool {
+	name, ok := strings.CutPrefix(text, "${")
+	name, closed := strings.CutSuffix(name, "}")
+	return ok && closed && variableName(name)
 }
 
 func isWord(c byte) bool {
@@ -106,7 +120,10 @@ func masked(text string) string {
 
 // quoted renders the user's own text in a message: in quotes, on one line, not too long, without passwords.
 func quoted(text string) string {
-	const limit = 60
+	const limit, absurd = 60, 4096
+	if len(text) > absurd {
+		return fmt.Sprintf("of %d bytes", len(text))
+	}
 	text = masked(text)
 	if utf8.RuneCountInString(text) > limit {
 		text = string([]rune(text)[:limit]) + "…"

@@ -15,7 +15,8 @@ const byteOrderMark = "\uFEFF"
 
 // source is the file's text as positions count it: lines broken where YAML breaks them, a leading byte order mark left out.
 type source struct {
-	lines []string
+	lines  []string
+	widths []int // of the lines, in runes
 }
 
 func newSource(text []byte) *source {
@@ -24,6 +25,7 @@ func newSource(text []byte) *source {
 	for {
 		end, width := lineBreak(rest)
 		s.lines = append(s.lines, rest[:end])
+		s.widths = append(s.widths, utf8.RuneCountInString(rest[:end]))
 		if width == 0 {
 			return s
 		}
@@ -61,7 +63,7 @@ func (s *source) line(number int) (string, bool) {
 // clamp brings a position into the source: what the YAML library says about it is not taken on trust.
 func (s *source) clamp(p Position) Position {
 	p.Line = max(1, min(p.Line, len(s.lines)))
-	p.Column = max(1, min(p.Column, utf8.RuneCountInString(s.lines[p.Line-1])+1))
+	p.Column = max(1, min(p.Column, s.widths[p.Line-1]+1))
 	return p
 }
 
@@ -94,7 +96,8 @@ func (s *source) unreadable(text []byte) (Finding, bool) {
 // source (it goes over several lines, or stands behind an anchor or a tag), it is the scalar's beginning.
 func (s *source) within(node *yaml.Node, offset int) Position {
 	start := s.clamp(Position{node.Line, node.Column})
-	raw := []rune(s.lines[start.Line-1])[start.Column-1:]
+	line := s.lines[start.Line-1]
+	raw := []rune(line[offsetOf(line, start.Column):])
 	value := []rune(node.Value)
 	at := 0
 	quote := node.Style & (yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle)

@@ -65,16 +65,21 @@ func (p *parser) content(f *Field, v value) (any, bool) {
 	case Cluster:
 		return p.cluster(v)
 	}
-	if v.Kind != yaml.ScalarNode || isNull(v) {
-		p.wrongKind(v, f.Name, kindNames[f.Kind])
-		if f.Kind == KeyTemplate && v.Kind == yaml.MappingNode {
-			p.findings[len(p.findings)-1].Hint = `put text that begins with { in quotes: key: "{id:int64}"`
-		}
+	kind := kindOf(v)
+	switch {
+	case f.Kind == KeyTemplate && v.Kind == yaml.MappingNode:
+		p.wrongKind(v, f.Name, kindNames[f.Kind], `put text that begins with { in quotes: key: "{id:int64}"`)
+		return nil, false
+	case f.Kind == URL && v.Kind == yaml.SequenceNode:
+		p.wrongKind(v, f.Name, kindNames[f.Kind], "several nodes go into servers")
+		return nil, false
+	case v.Kind != yaml.ScalarNode || isNull(v) || kind != "text" && kind != "a number" && kind != "a boolean":
+		p.wrongKind(v, f.Name, kindNames[f.Kind], "")
 		return nil, false
 	}
 	switch f.Kind {
 	case Name, Text, URL, KeyTemplate:
-		if kind := kindOf(v); kind != "text" {
+		if kind != "text" {
 			p.errorf(v.at, "put it in quotes: "+strconv.Quote(clip(masked(v.Value))), "%s must be %s; this is %s", f.Name,
 				kindNames[f.Kind], kind)
 			return nil, false
@@ -111,10 +116,10 @@ func scalar(f *Field, text, tag string) (content any, hint string, err error) {
 	switch f.Kind {
 	case Switch:
 		switch {
-		case tag == "!!bool":
-			return strings.EqualFold(text, "true"), "", nil
-		case text == "on" || text == "off":
-			return text == "on", "", nil
+		case tag == "!!bool" && strings.EqualFold(text, "true"), tag == "!!str" && text == "on":
+			return true, "", nil
+		case tag == "!!bool" && strings.EqualFold(text, "false"), tag == "!!str" && text == "off":
+			return false, "", nil
 		}
 		return nil, "write true or false", must()
 	case Duration, Wait:
@@ -187,87 +192,9 @@ func wholeNumber(text string) (int64, error) {
 	return strconv.ParseInt(text, 10, 64)
 }
 
-const unitsHint = "the units are ms, s, m and h"
-
-func duration(f *Field, text, tag string) (content any, hint string, err error) {
-	if f.Kind == Wait && tag == "!!str" && text == "forever" {
-		return Forever, "", nil
-	}
-	if tag == "!!int" || tag == "!!float" || strings.Trim(text, "+-.0123456789") == "" && text != "" && text != "0" {
-		if f.Kind == Wait && strings.HasPrefix(text, "-") {
-			return nil, "to wait until the context ends, write forever", tooLow(f, text)
-		}
-		if text == "0" && f.Least == "0s" {
-			return time.Duration(0), "", nil
-		}
-		unit := "s"
-		if strings.HasSuffix(f.Default, "ms") || f.Name == "node_timeout" {
-			unit = "ms"
-		}
-		return nil, fmt.Sprintf("%s%s? %s", clip(text), unit, unitsHint), fmt.Errorf("has no unit: %s", clip(text))
-	}
-	d, err := time.ParseDuration(text)
-	least, _ := time.ParseDuration(f.Least)
-	most := Forever - 1
-	if f.Most != "" {
-		most, _ = time.ParseDuration(f.Most)
-	}
-	switch {
-	case err != nil && strings.Trim(text, "+-.0123456789nuµμmsh") == "" && digitsAndUnits(text):
-		if strings.HasPrefix(text, "-") {
-			return nil, "", tooLow(f, text)
-		}
-		return nil, "", fmt.Errorf("is longer than any duration can be: %s", clip(text))
-	case err != nil:
-		hint := "write it as 10m, 200ms or 1h30m; " + unitsHint
-		switch lower := strings.ToLower(text); {
-		case f.Kind == Wait && nearest(text, []string{"forever"}) != "", f.Kind == Wait && strings.HasPrefix(lower, "inf"):
-			hint = "did you mean forever?"
-		case strings.HasSuffix(lower, "d") && strings.Trim(lower[:len(lower)-1], "0123456789") == "" && len(lower) > 1:
-			hint = "write days in hours: 24h; " + unitsHint
-		}
-		return nil, hint, fmt.Errorf("must be %s; %s is not", kindNames[f.Kind], quoted(text))
-	case d < 0 && f.Kind == Wait:
-		return nil, "to wait until the context ends, write forever", tooLow(f, text)
-	case d < least:
-		return nil, "", tooLow(f, text)
-	case d > most:
-		return nil, "", tooHigh(f, text)
-	case f.OneOf == oneExpiration && d%time.Millisecond != 0:
-		return nil, "Redis counts an expiration in milliseconds", fmt.Errorf("must be whole milliseconds; this is %s", clip(text))
-	}
-	return d, "", nil
-}
-
-// digitsAndUnits says whether a text that time.ParseDuration refuses is only too large for it.
-func digitsAndUnits(text string) bool {
-	rest := strings.TrimLeft(text, "+-")
-	for rest != "" {
-		after := strings.TrimLeft(rest, "0123456789")
-		if after == rest {
-			return false
-		}
-		if fraction, ok := strings.CutPrefix(after, "."); ok {
-			after = strings.TrimLeft(fraction, "0123456789")
-		}
-		number := after
-		for _, unit := range []string{"ns", "us", "µs", "μs", "ms", "s", "m", "h"} {
-			if trimmed, ok := strings.CutPrefix(after, unit); ok {
-				after = trimmed
-				break
-			}
-		}
-		if after == number {
-			return false
-		}
-		rest = after
-	}
-	return text != ""
-}
-
 func (p *parser) packageName(v value) string {
 	if v.Kind != yaml.ScalarNode || isNull(v) {
-		p.wrongKind(v, "package", kindNames[Package])
+		p.wrongKind(v, "package", kindNames[Package], "")
 		return ""
 	}
 	switch {

@@ -1,0 +1,96 @@
+package definition
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// node is what tells one node from another: server and database. What depends on variables is compared as it is written.
+func (p *parser) node(text string) string { return p.identity(text).node }
+
+type identity struct{ server, node string }
+
+func (p *parser) identity(text string) identity {
+	if id, ok := p.identities[text]; ok {
+		return id
+	}
+	id := identify(text)
+	if p.identities == nil {
+		p.identities = map[string]identity{}
+	}
+	p.identities[text] = id
+	return id
+}
+
+func identify(text string) identity {
+	u, err := url.Parse(text)
+	if err != nil || strings.Contains(text, "${") {
+		return identity{text, text}
+	}
+	database := strings.Trim(u.Path, "/")
+	server := strings.ToLower(u.Hostname())
+	if u.Scheme == "unix" {
+		server, database = u.Path, ""
+	} else {
+		if server == "" {
+			server = "localhost"
+		}
+		port := u.Port()
+		if port == "" {
+			port = "6379"
+		}
+		server += ":" + port
+	}
+	if database == "" {
+		database = u.Query().Get("db")
+	}
+	if database == "" {
+		database = "0"
+	}
+	return identity{server, server + "/" + database}
+}
+
+// location is where a mutex's key may be: one group of nodes, or several, of which the key picks one.
+type location struct {
+	groups string   // the same for the same nodes in the same groups
+	nodes  []string // sorted
+}
+
+func (p *parser) location(m *Mutex) location {
+	groups := m.Cluster
+	switch {
+	case m.URL != "":
+		groups = [][]string{{m.URL}}
+	case len(m.Servers) > 0:
+		groups = [][]string{m.Servers}
+	}
+	var l location
+	var all strings.Builder
+	for _, group := range groups {
+		var nodes []string
+		for _, server := range group {
+			nodes = append(nodes, p.node(server))
+		}
+		slices.Sort(nodes)
+		all.WriteString(strings.Join(nodes, " ") + "\n")
+		l.nodes = append(l.nodes, nodes...)
+	}
+	slices.Sort(l.nodes)
+	l.groups = all.String()
+	return l
+}
+
+func (l location) meets(other location) bool {
+	for i, j := 0, 0; i < len(l.nodes) && j < len(other.nodes); {
+		switch strings.Compare(l.nodes[i], other.nodes[j]) {
+		case 0:
+			return true
+		case -1:
+			i++
+		default:
+			j++
+		}
+	}
+	return false
+}
