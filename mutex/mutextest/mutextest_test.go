@@ -262,22 +262,31 @@ func TestPausedRedisHangsAndCatchesUpAfterResume(t *testing.T) {
 	}
 }
 
-func TestPausedRedisCanBeLookedAtWhileMessagesWait(t *testing.T) {
+func TestAnswersThatAPauseFindsWaitForResume(t *testing.T) {
 	r := Run(t)
-	subscriber, publisher := open(t, r), open(t, r)
+	subscriber, blocked := open(t, r), open(t, r)
 	subscriber.send("SUBSCRIBE", "channel")
 	subscriber.wants(t, "*3", "$9", "subscribe", "$7", "channel", ":1")
-	// The requests are there before the pause or after it, the answers wait in any case.
-	for range 50 {
-		publisher.send("PUBLISH", "channel", "message")
-	}
+	blocked.send("BLPOP", "list", "0")
+	blocked.wantsSilence(t)
 	r.Pause()
-	_ = r.Keys() // must not wait for Resume
+	const messages = 50
+	for range messages {
+		r.memory.Publish("channel", "message") // holds the database until the message is on its way
+	}
+	if _, err := r.memory.Push("list", "element"); err != nil {
+		t.Fatal(err)
+	}
+	if keys := r.Keys(); len(keys) > 1 {
+		t.Errorf("keys: %q", keys)
+	}
+	subscriber.wantsSilence(t)
+	blocked.wantsSilence(t)
 	r.Resume()
-	for range 50 {
-		publisher.wants(t, ":1")
+	for range messages {
 		subscriber.wants(t, "*3", "$7", "message", "$7", "channel", "$7", "message")
 	}
+	blocked.wants(t, "*2", "$4", "list", "$7", "element")
 }
 
 func TestAnswersOfAClosingConnectionAreDelivered(t *testing.T) {
@@ -358,6 +367,22 @@ func TestCloseEndsAnyState(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestClosedRedisGivesItsPortBack(t *testing.T) {
+	seen := make(map[string]bool)
+	for range 300 { // package port lets a port rest until it has given its others
+		r, err := Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		if seen[r.Addr()] {
+			return
+		}
+		seen[r.Addr()] = true
+	}
+	t.Error("no port came twice")
 }
 
 func TestFaultsMayComeAllAtOnce(t *testing.T) {
