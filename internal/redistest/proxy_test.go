@@ -237,6 +237,19 @@ func TestHangStopsBothWaysAndDeliversAfterwards(t *testing.T) {
 	eventually(t, s, "other", "late")
 }
 
+func TestHungProxyDoesNotTellOfADeath(t *testing.T) {
+	s := Start(t)
+	p := NewProxy(t, s.Addr())
+	c := dial(t, p.Addr())
+	c.send("PING")
+	c.wants("+PONG")
+	p.Hang(true)
+	s.Kill()
+	c.wantsSilence()
+	p.Hang(false)
+	c.wantsClosed()
+}
+
 func TestProxyOfADeadServerClosesConnections(t *testing.T) {
 	s := Start(t)
 	p := NewProxy(t, s.Addr())
