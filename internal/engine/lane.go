@@ -180,6 +180,7 @@ func (l *lane) stillAnswers(budget time.Duration) bool {
 
 // goDown ends the flusher, fails what is queued and plans a probe.
 func (l *lane) goDown(cause reply) {
+	l.watch(cause.err) // as the flusher still: what is reported keeps its order
 	l.mu.Lock()
 	l.down = &cause
 	queue := l.queue
@@ -187,7 +188,6 @@ func (l *lane) goDown(cause reply) {
 	l.wakeIn(l.reconnection)
 	l.endFlusher()
 	l.mu.Unlock()
-	l.watch(cause.err)
 	for _, c := range queue {
 		c.asker.hear(c.index, cause)
 	}

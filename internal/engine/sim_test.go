@@ -229,6 +229,13 @@ func (n *simNode) questions() int {
 	return sum
 }
 
+// received counts the batches and the pings received so far.
+func (n *simNode) received() (batches, pings int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.batches), n.pings
+}
+
 // sim is a mutex on simulated nodes.
 type sim struct {
 	t      *testing.T
