@@ -20,9 +20,16 @@ const _ = mutex.GeneratedCodeVersion1
 
 // Mutexes are the mutexes of mutexes.yaml. They are safe for use by several goroutines.
 type Mutexes struct {
-	// Odd locks the key
-	// {a:gopkg.in/foo.v3.A}:1:{b:github.com/x/go-y.B}:2:{c:example.com/z/v2.C}:3:{d:mycompany/ids.ID}:4:{e:github.com/x/type.E}.
-	Odd Odd
+	// Foo locks the key 0:{a:gopkg.in/foo.v3.A}.
+	Foo Foo
+	// Y locks the key 1:{a:github.com/x/go-y.B}.
+	Y Y
+	// Z locks the key 2:{a:example.com/z/v2.C}.
+	Z Z
+	// Ids locks the key 3:{a:mycompany/ids.ID}.
+	Ids Ids
+	// Keyword locks the key 4:{a:github.com/x/type.E}.
+	Keyword Keyword
 
 	set *mutex.Set
 }
@@ -31,9 +38,53 @@ type Mutexes struct {
 // everything that is wrong with the configuration at once. Close ends what Open began.
 func Open(options ...mutex.Option) (*Mutexes, error) {
 	set, err := mutex.OpenSet([]mutex.Definition{{
-		Name:                 "Odd",
+		Name:                 "Foo",
 		URL:                  "redis://localhost:6379",
-		Key:                  "{a:gopkg.in/foo.v3.A}:1:{b:github.com/x/go-y.B}:2:{c:example.com/z/v2.C}:3:{d:mycompany/ids.ID}:4:{e:github.com/x/type.E}",
+		Key:                  "0:{a:gopkg.in/foo.v3.A}",
+		Expiration:           time.Hour,
+		RetryInterval:        200 * time.Millisecond,
+		RetryJitter:          100 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: time.Second,
+		Renew:                true,
+	}, {
+		Name:                 "Y",
+		URL:                  "redis://localhost:6379",
+		Key:                  "1:{a:github.com/x/go-y.B}",
+		Expiration:           time.Hour,
+		RetryInterval:        200 * time.Millisecond,
+		RetryJitter:          100 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: time.Second,
+		Renew:                true,
+	}, {
+		Name:                 "Z",
+		URL:                  "redis://localhost:6379",
+		Key:                  "2:{a:example.com/z/v2.C}",
+		Expiration:           time.Hour,
+		RetryInterval:        200 * time.Millisecond,
+		RetryJitter:          100 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: time.Second,
+		Renew:                true,
+	}, {
+		Name:                 "Ids",
+		URL:                  "redis://localhost:6379",
+		Key:                  "3:{a:mycompany/ids.ID}",
+		Expiration:           time.Hour,
+		RetryInterval:        200 * time.Millisecond,
+		RetryJitter:          100 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: time.Second,
+		Renew:                true,
+	}, {
+		Name:                 "Keyword",
+		URL:                  "redis://localhost:6379",
+		Key:                  "4:{a:github.com/x/type.E}",
 		Expiration:           time.Hour,
 		RetryInterval:        200 * time.Millisecond,
 		RetryJitter:          100 * time.Millisecond,
@@ -46,8 +97,12 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		return nil, err
 	}
 	return &Mutexes{
-		Odd: Odd{opened: set.Opened("Odd")},
-		set: set,
+		Foo:     Foo{opened: set.Opened("Foo")},
+		Y:       Y{opened: set.Opened("Y")},
+		Z:       Z{opened: set.Opened("Z")},
+		Ids:     Ids{opened: set.Opened("Ids")},
+		Keyword: Keyword{opened: set.Opened("Keyword")},
+		set:     set,
 	}, nil
 }
 
@@ -67,61 +122,282 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
-// Odd locks the key
-// {a:gopkg.in/foo.v3.A}:1:{b:github.com/x/go-y.B}:2:{c:example.com/z/v2.C}:3:{d:mycompany/ids.ID}:4:{e:github.com/x/type.E}
-// on one server. A lock expires after 1h unless it is extended. Acquiring does not wait for a held
-// lock.
-type Odd struct {
+// Foo locks the key 0:{a:gopkg.in/foo.v3.A} on one server. A lock expires after 1h unless it is
+// extended. Acquiring does not wait for a held lock.
+type Foo struct {
 	opened *mutex.Opened
 }
 
-// OddLock is one successful acquisition of Odd. No other mutex accepts it.
-type OddLock = mutex.Lock[Odd]
+// FooLock is one successful acquisition of Foo. No other mutex accepts it.
+type FooLock = mutex.Lock[Foo]
 
-// For binds a, b, c, d and e: the result locks that one key. It is a [mutex.Synchronizer], which
-// [mutex.Result] takes, and code that need not know Odd.
-func (m Odd) For(a foo.A, b y.B, c z.C, d ids.ID, e xtype.E) mutex.Mutex[Odd] {
-	return mutex.At[Odd](m.opened, mutex.NewKey("").Stringer("a", a).Text(":1:").Stringer("b", b).Text(":2:").Stringer("c", c).Text(":3:").Stringer("d", d).Text(":4:").Stringer("e", e))
+// For binds a: the result locks that one key. It is a [mutex.Synchronizer], which [mutex.Result]
+// takes, and code that need not know Foo.
+func (m Foo) For(a foo.A) mutex.Mutex[Foo] {
+	return mutex.At[Foo](m.opened, mutex.NewKey("0:").Stringer("a", a))
 }
 
-// Key is the Redis key that Odd locks for a, b, c, d and e. It is an error if a text in it is
-// empty.
-func (m Odd) Key(a foo.A, b y.B, c z.C, d ids.ID, e xtype.E) (string, error) {
-	return m.For(a, b, c, d, e).Key()
+// Key is the Redis key that Foo locks for a. It is an error if a text in it is empty.
+func (m Foo) Key(a foo.A) (string, error) {
+	return m.For(a).Key()
 }
 
 // Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
 // is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
 // error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
 // error is that of AcquireLock.
-func (m Odd) Synchronize(ctx context.Context, a foo.A, b y.B, c z.C, d ids.ID, e xtype.E, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
-	return m.For(a, b, c, d, e).Synchronize(ctx, fn, options...)
+func (m Foo) Synchronize(ctx context.Context, a foo.A, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(a).Synchronize(ctx, fn, options...)
 }
 
 // AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
 // The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
 // nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
-func (m Odd) AcquireLock(ctx context.Context, a foo.A, b y.B, c z.C, d ids.ID, e xtype.E, options ...mutex.AcquireOption) (*OddLock, error) {
-	return m.For(a, b, c, d, e).AcquireLock(ctx, options...)
+func (m Foo) AcquireLock(ctx context.Context, a foo.A, options ...mutex.AcquireOption) (*FooLock, error) {
+	return m.For(a).AcquireLock(ctx, options...)
 }
 
 // ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
 // if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
 // could answer: then it ends by itself when it expires.
-func (m Odd) ReleaseLock(ctx context.Context, lock *OddLock) error {
+func (m Foo) ReleaseLock(ctx context.Context, lock *FooLock) error {
 	return mutex.ReleaseLock(ctx, lock)
 }
 
 // ExtendLock makes the lock expire after expiration, counted from now. The error is
 // [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
 // too few nodes could answer: then it expires when it would have anyway.
-func (m Odd) ExtendLock(ctx context.Context, lock *OddLock, expiration time.Duration) error {
+func (m Foo) ExtendLock(ctx context.Context, lock *FooLock, expiration time.Duration) error {
 	return mutex.ExtendLock(ctx, lock, expiration)
 }
 
 // ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
 // it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
 // [mutex.ErrClosed] after Close.
-func (m Odd) ExistsLock(ctx context.Context, a foo.A, b y.B, c z.C, d ids.ID, e xtype.E) (bool, error) {
-	return m.For(a, b, c, d, e).ExistsLock(ctx)
+func (m Foo) ExistsLock(ctx context.Context, a foo.A) (bool, error) {
+	return m.For(a).ExistsLock(ctx)
+}
+
+// Y locks the key 1:{a:github.com/x/go-y.B} on one server. A lock expires after 1h unless it is
+// extended. Acquiring does not wait for a held lock.
+type Y struct {
+	opened *mutex.Opened
+}
+
+// YLock is one successful acquisition of Y. No other mutex accepts it.
+type YLock = mutex.Lock[Y]
+
+// For binds a: the result locks that one key. It is a [mutex.Synchronizer], which [mutex.Result]
+// takes, and code that need not know Y.
+func (m Y) For(a y.B) mutex.Mutex[Y] {
+	return mutex.At[Y](m.opened, mutex.NewKey("1:").Stringer("a", a))
+}
+
+// Key is the Redis key that Y locks for a. It is an error if a text in it is empty.
+func (m Y) Key(a y.B) (string, error) {
+	return m.For(a).Key()
+}
+
+// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
+// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
+// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
+// error is that of AcquireLock.
+func (m Y) Synchronize(ctx context.Context, a y.B, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(a).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
+// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
+// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m Y) AcquireLock(ctx context.Context, a y.B, options ...mutex.AcquireOption) (*YLock, error) {
+	return m.For(a).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Y) ReleaseLock(ctx context.Context, lock *YLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock expire after expiration, counted from now. The error is
+// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
+// too few nodes could answer: then it expires when it would have anyway.
+func (m Y) ExtendLock(ctx context.Context, lock *YLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Y) ExistsLock(ctx context.Context, a y.B) (bool, error) {
+	return m.For(a).ExistsLock(ctx)
+}
+
+// Z locks the key 2:{a:example.com/z/v2.C} on one server. A lock expires after 1h unless it is
+// extended. Acquiring does not wait for a held lock.
+type Z struct {
+	opened *mutex.Opened
+}
+
+// ZLock is one successful acquisition of Z. No other mutex accepts it.
+type ZLock = mutex.Lock[Z]
+
+// For binds a: the result locks that one key. It is a [mutex.Synchronizer], which [mutex.Result]
+// takes, and code that need not know Z.
+func (m Z) For(a z.C) mutex.Mutex[Z] {
+	return mutex.At[Z](m.opened, mutex.NewKey("2:").Stringer("a", a))
+}
+
+// Key is the Redis key that Z locks for a. It is an error if a text in it is empty.
+func (m Z) Key(a z.C) (string, error) {
+	return m.For(a).Key()
+}
+
+// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
+// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
+// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
+// error is that of AcquireLock.
+func (m Z) Synchronize(ctx context.Context, a z.C, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(a).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
+// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
+// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m Z) AcquireLock(ctx context.Context, a z.C, options ...mutex.AcquireOption) (*ZLock, error) {
+	return m.For(a).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Z) ReleaseLock(ctx context.Context, lock *ZLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock expire after expiration, counted from now. The error is
+// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
+// too few nodes could answer: then it expires when it would have anyway.
+func (m Z) ExtendLock(ctx context.Context, lock *ZLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Z) ExistsLock(ctx context.Context, a z.C) (bool, error) {
+	return m.For(a).ExistsLock(ctx)
+}
+
+// Ids locks the key 3:{a:mycompany/ids.ID} on one server. A lock expires after 1h unless it is
+// extended. Acquiring does not wait for a held lock.
+type Ids struct {
+	opened *mutex.Opened
+}
+
+// IdsLock is one successful acquisition of Ids. No other mutex accepts it.
+type IdsLock = mutex.Lock[Ids]
+
+// For binds a: the result locks that one key. It is a [mutex.Synchronizer], which [mutex.Result]
+// takes, and code that need not know Ids.
+func (m Ids) For(a ids.ID) mutex.Mutex[Ids] {
+	return mutex.At[Ids](m.opened, mutex.NewKey("3:").Stringer("a", a))
+}
+
+// Key is the Redis key that Ids locks for a. It is an error if a text in it is empty.
+func (m Ids) Key(a ids.ID) (string, error) {
+	return m.For(a).Key()
+}
+
+// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
+// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
+// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
+// error is that of AcquireLock.
+func (m Ids) Synchronize(ctx context.Context, a ids.ID, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(a).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
+// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
+// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m Ids) AcquireLock(ctx context.Context, a ids.ID, options ...mutex.AcquireOption) (*IdsLock, error) {
+	return m.For(a).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Ids) ReleaseLock(ctx context.Context, lock *IdsLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock expire after expiration, counted from now. The error is
+// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
+// too few nodes could answer: then it expires when it would have anyway.
+func (m Ids) ExtendLock(ctx context.Context, lock *IdsLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Ids) ExistsLock(ctx context.Context, a ids.ID) (bool, error) {
+	return m.For(a).ExistsLock(ctx)
+}
+
+// Keyword locks the key 4:{a:github.com/x/type.E} on one server. A lock expires after 1h unless it
+// is extended. Acquiring does not wait for a held lock.
+type Keyword struct {
+	opened *mutex.Opened
+}
+
+// KeywordLock is one successful acquisition of Keyword. No other mutex accepts it.
+type KeywordLock = mutex.Lock[Keyword]
+
+// For binds a: the result locks that one key. It is a [mutex.Synchronizer], which [mutex.Result]
+// takes, and code that need not know Keyword.
+func (m Keyword) For(a xtype.E) mutex.Mutex[Keyword] {
+	return mutex.At[Keyword](m.opened, mutex.NewKey("4:").Stringer("a", a))
+}
+
+// Key is the Redis key that Keyword locks for a. It is an error if a text in it is empty.
+func (m Keyword) Key(a xtype.E) (string, error) {
+	return m.For(a).Key()
+}
+
+// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
+// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
+// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
+// error is that of AcquireLock.
+func (m Keyword) Synchronize(ctx context.Context, a xtype.E, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(a).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
+// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
+// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m Keyword) AcquireLock(ctx context.Context, a xtype.E, options ...mutex.AcquireOption) (*KeywordLock, error) {
+	return m.For(a).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Keyword) ReleaseLock(ctx context.Context, lock *KeywordLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock expire after expiration, counted from now. The error is
+// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
+// too few nodes could answer: then it expires when it would have anyway.
+func (m Keyword) ExtendLock(ctx context.Context, lock *KeywordLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Keyword) ExistsLock(ctx context.Context, a xtype.E) (bool, error) {
+	return m.For(a).ExistsLock(ctx)
 }
