@@ -2,6 +2,7 @@ package mutex
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -73,7 +74,9 @@ func (f *fleet) resolve(raw string) (*redis.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	options.Addr = strings.ToLower(options.Addr)
+	if options.Network == "tcp" {
+		options.Addr = strings.ToLower(options.Addr)
+	}
 	return options, nil
 }
 
@@ -106,6 +109,7 @@ func (f *fleet) launch(set *Set, definitions []Definition) error {
 		}
 		nodes[id] = set.engine.AddNode(*options)
 	}
+	var errs []error
 	for _, d := range definitions {
 		var groups [][]*engine.Node
 		for _, ids := range f.groups[d.Name] {
@@ -119,10 +123,8 @@ func (f *fleet) launch(set *Set, definitions []Definition) error {
 			Name: d.Name, Expiration: d.Expiration, Wait: d.Wait, MaxRetry: d.MaxRetry,
 			RetryInterval: d.RetryInterval, RetryJitter: d.RetryJitter, DriftFactor: d.DriftFactor, NodeTimeout: d.NodeTimeout,
 		}, groups)
-		if err != nil {
-			return err
-		}
+		errs = append(errs, err)
 		set.opened = append(set.opened, &Opened{definition: d, engine: m})
 	}
-	return nil
+	return errors.Join(errs...)
 }

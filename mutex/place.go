@@ -119,6 +119,9 @@ func parse(text string) (*redis.Options, error) {
 	}
 	options, err := redis.ParseURL(text)
 	if err != nil {
+		if _, name, ok := strings.Cut(err.Error(), "unexpected option: "); ok {
+			return nil, fmt.Errorf("the URL has an unknown parameter: %s", name)
+		}
 		return nil, errors.New("the URL does not fit the form redis://user:password@host:port/database?option=value")
 	}
 	return options, nil

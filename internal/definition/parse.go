@@ -91,8 +91,8 @@ func (p *parser) file(text []byte) *File {
 		p.errorf(Position{1, 1}, "it begins with version: 1", "%s is empty", p.name)
 		return nil
 	}
-	for _, next := range all[1:] {
-		p.errorf(Position{next.Line, next.Column}, "one file holds one document: remove the --- before this",
+	if len(all) > 1 {
+		p.errorf(Position{all[1].Line, all[1].Column}, "one file holds one document: remove the --- before this",
 			"a second YAML document")
 	}
 	root, _ := p.value(all[0].Content[0], value{})

@@ -126,21 +126,25 @@ func expand(text string) (string, []problem) {
 		if !ok {
 			return out.String(), problems
 		}
-		offset := utf8.RuneCountInString(text[:len(text)-len(after)-len("${")])
+		wrong := func(message, hint string) {
+			offset := utf8.RuneCountInString(text[:len(text)-len(after)-len("${")])
+			problems = append(problems, problem{Error, offset, message, hint})
+		}
 		content, behind, ok := strings.Cut(after, "}")
 		if !ok {
-			return "", append(problems, problem{Error, offset, "${ without a closing brace", forms})
+			wrong("${ without a closing brace", forms)
+			return "", problems
 		}
 		rest = behind
 		name, fallback, defaulted := strings.Cut(content, ":-")
 		switch {
 		case strings.Contains(content, "${"):
-			problems = append(problems, problem{Error, offset, "a reference inside a reference", forms + "; the default is plain text"})
+			wrong("a reference inside a reference", forms+"; the default is plain text")
 		case name == "":
-			problems = append(problems, problem{Error, offset, "${} without a variable's name", forms})
+			wrong("${} without a variable's name", forms)
 		case !variableName(name):
-			problems = append(problems, problem{Error, offset, "not a reference to a variable",
-				forms + "; a variable's name has letters, digits and underscores, and no digit first"})
+			wrong("not a reference to a variable",
+				forms+"; a variable's name has letters, digits and underscores, and no digit first")
 		case defaulted:
 			out.WriteString(fallback)
 		default:

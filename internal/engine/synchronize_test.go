@@ -133,6 +133,7 @@ func TestReleaseThatFailsAfterSuccessIsLoggedNotReturned(t *testing.T) {
 		if err != nil {
 			t.Errorf("the work was exclusive, but the error is %v", err)
 		}
+		synctest.Wait()
 		wantError(t, traced, ErrNoQuorum)
 		if !strings.Contains(log.String(), "lock not released") {
 			t.Errorf("the log says %q", log.String())
