@@ -90,23 +90,49 @@ func (w *wire) exec(ctx context.Context, batch []*call) {
 	w.evalWhereUnknown(ctx, batch)
 }
 
-// evalWhereUnknown sends the script itself for the calls whose server did not know it: after a restart, or a SCRIPT FLUSH.
+// evalWhereUnknown sends the scripts themselves for the calls whose server did not know them: after a restart, or a
+// SCRIPT FLUSH. By then the rest of the batch has been carried out, so what depended on the order is put right: an
+// acquire that met a lock whose release comes only now is asked again, and an extension is not made up for after the
+// release of its lock, since it would set the key again.
 func (w *wire) evalWhereUnknown(ctx context.Context, batch []*call) {
-	var calls []*call
+	var again []*call
 	var commands []redis.Cmder
-	for _, c := range batch {
-		if hasCode(c.reply.err, "NOSCRIPT") {
-			calls = append(calls, c)
-			commands = append(commands, redis.NewCmd(ctx, c.question.withSource()...))
+	var freed map[string]bool // keys that a release of the second round frees
+	for i, c := range batch {
+		q := &c.question
+		switch {
+		case c.scriptUnknown() && q.op == extend && releasedLater(batch[i+1:], q):
+			c.reply = reply{answer: Gone}
+		case c.scriptUnknown():
+			again = append(again, c)
+			commands = append(commands, redis.NewCmd(ctx, q.withSource()...))
+			if q.op == release {
+				if freed == nil {
+					freed = make(map[string]bool)
+				}
+				freed[q.key] = true
+			}
+		case q.op == acquire && c.reply.answer == Taken && freed[q.key]:
+			again = append(again, c)
+			commands = append(commands, redis.NewCmd(ctx, q.arguments...))
 		}
 	}
-	if len(calls) == 0 {
+	if len(again) == 0 {
 		return
 	}
 	err := w.send(ctx, commands)
-	for i, c := range calls {
+	for i, c := range again {
 		c.reply = interpret(c.question.op, commands[i].(*redis.Cmd), err)
 	}
+}
+
+func (c *call) scriptUnknown() bool { return hasCode(c.reply.err, "NOSCRIPT") }
+
+// releasedLater tells whether one of the calls that follow has released the lock that q would extend.
+func releasedLater(following []*call, q *question) bool {
+	return slices.ContainsFunc(following, func(c *call) bool {
+		return c.question.op == release && c.question.owner == q.owner && c.question.key == q.key && !c.scriptUnknown()
+	})
 }
 
 func (w *wire) send(ctx context.Context, commands []redis.Cmder) error {
