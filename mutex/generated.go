@@ -39,7 +39,6 @@ type Definition struct {
 	NodeTimeout          time.Duration // zero: 5 % of the expiration within 10 ms and 1 s
 	PoolSize             int
 	ReconnectionInterval time.Duration
-	Renew                bool
 }
 
 // Set is all the mutexes of one Open. It is for generated code.

@@ -40,7 +40,6 @@ func definitionCode(m *definition.Mutex) jen.Code {
 	add(m.NodeTimeout != 0, "NodeTimeout", durationCode(m.NodeTimeout))
 	add(true, "PoolSize", jen.Lit(m.PoolSize))
 	add(true, "ReconnectionInterval", durationCode(m.ReconnectionInterval))
-	add(m.Renew, "Renew", jen.True())
 	return oneToALine(fields...)
 }
 

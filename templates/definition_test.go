@@ -28,15 +28,14 @@ func TestADefinitionSaysEverythingThatIsInForce(t *testing.T) {
 		NodeTimeout: 50 * time.Millisecond,
 		PoolSize: 4,
 		ReconnectionInterval: time.Second,
-		Renew: true,
 	}`)
 }
 
 func TestADefinitionLeavesOutWhatIsOff(t *testing.T) {
 	m := nightly()
-	m.Doc, m.Renew = "", false
+	m.Doc = ""
 	code := render(t, m)
-	for _, field := range []string{"Doc", "Servers", "Cluster", "Wait", "MaxRetry", "NodeTimeout", "Renew"} {
+	for _, field := range []string{"Doc", "Servers", "Cluster", "Wait", "MaxRetry", "NodeTimeout"} {
 		if strings.Contains(code, "\t"+field+":") {
 			t.Errorf("the field %s is there:\n%s", field, code)
 		}

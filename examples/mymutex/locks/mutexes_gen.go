@@ -45,7 +45,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name: "AccountTransfer",
 		Doc:  "lets one transfer at a time touch an account. Different accounts do not wait for each other.",
@@ -62,7 +61,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name: "CacheRefresh",
 		Doc:  "keeps all but one replica from filling the cache.",
@@ -78,7 +76,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err

@@ -54,7 +54,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.005,
 		PoolSize:             4,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name:                 "Forever",
 		URL:                  "redis://shared",

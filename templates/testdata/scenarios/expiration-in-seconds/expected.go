@@ -36,7 +36,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name:                 "Short",
 		URL:                  "redis://localhost:6379",
@@ -47,7 +46,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err

@@ -47,7 +47,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name:                 "Y",
 		URL:                  "redis://localhost:6379",
@@ -58,7 +57,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name:                 "Z",
 		URL:                  "redis://localhost:6379",
@@ -69,7 +67,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name:                 "Ids",
 		URL:                  "redis://localhost:6379",
@@ -80,7 +77,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name:                 "Keyword",
 		URL:                  "redis://localhost:6379",
@@ -91,7 +87,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err

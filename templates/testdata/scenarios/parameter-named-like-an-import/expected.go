@@ -37,7 +37,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name:                 "Other",
 		URL:                  "redis://localhost:6379",
@@ -48,7 +47,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err

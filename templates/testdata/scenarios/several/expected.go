@@ -38,7 +38,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name:                 "Two",
 		URL:                  "redis://localhost:6379",
@@ -49,7 +48,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}, {
 		Name: "Three",
 		Servers: []string{
@@ -64,7 +62,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
-		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
