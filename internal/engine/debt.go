@@ -18,6 +18,7 @@ type debt struct {
 	pause time.Duration
 	next  time.Time
 	asked bool // a release is on its way
+	paid  bool // the node deleted the key
 }
 
 // owe records a release that this node owes, for as long as the key may live.
@@ -46,7 +47,7 @@ func (l *lane) settleAll() {
 // settle asks for the debts that are due, forgets those that expired and plans the next time. l.mu is held.
 func (l *lane) settle() {
 	now := time.Now()
-	l.owed = slices.DeleteFunc(l.owed, func(d *debt) bool { return !d.asked && !now.Before(d.until) })
+	l.owed = slices.DeleteFunc(l.owed, func(d *debt) bool { return d.paid || !d.asked && !now.Before(d.until) })
 	for _, d := range l.owed {
 		switch {
 		case d.asked:
@@ -70,10 +71,7 @@ func (d *debt) hear(_ int, r reply) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d.asked = false
-	if r.answer == Granted || l.closed {
-		l.owed = slices.DeleteFunc(l.owed, func(other *debt) bool { return other == d })
-		return
-	}
+	d.paid = r.answer == Granted
 	d.next = time.Now().Add(d.pause)
 	d.pause *= 2
 	if l.down == nil {

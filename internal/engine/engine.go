@@ -95,11 +95,10 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 
 	close(e.closing)
-	for _, lock := range e.held.all() {
-		lock.lose(ErrClosed)
-	}
+	e.loseAll()
 	if quiet != nil {
 		<-quiet
+		e.loseAll() // what was acquired in the same instant
 	}
 	var waiting sync.WaitGroup
 	for _, node := range nodes {
@@ -107,6 +106,12 @@ func (e *Engine) Close() error {
 	}
 	waiting.Wait()
 	return nil
+}
+
+func (e *Engine) loseAll() {
+	for _, lock := range e.held.all() {
+		lock.lose(ErrClosed)
+	}
 }
 
 // Held lists the locks that this engine holds now, the oldest first.

@@ -10,6 +10,10 @@ import (
 // suspended; this is how late, after it wakes, a lock that expired meanwhile is noticed at most.
 const vigilance = 250 * time.Millisecond
 
+// noticeable is how far the wall clock must have run ahead to count: two readings are never quite simultaneous. Smaller
+// steps add up until they do.
+const noticeable = time.Millisecond
+
 // registry lists the locks that are held.
 type registry struct {
 	clock *clock
@@ -61,10 +65,12 @@ func (g *registry) compare() {
 	}
 	now := g.clock.now()
 	asleep := now.wall.Sub(g.seen.wall) - now.mono.Sub(g.seen.mono)
-	g.seen = now
+	if asleep >= noticeable || asleep < 0 {
+		g.seen = now
+	}
 	g.watch.Reset(vigilance)
 	g.mu.Unlock()
-	if asleep <= 0 {
+	if asleep < noticeable {
 		return
 	}
 	for _, l := range g.all() {
