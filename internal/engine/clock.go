@@ -2,10 +2,11 @@ package engine
 
 import "time"
 
-// clock reads the time. Two clocks count: the monotonic one, which an administrator cannot set, and the wall clock,
-// which goes on while the machine is suspended, where Go's monotonic clock stands still.
+// clock reads the time. Two clocks count: the monotonic one, which nobody can set, and the wall clock, which goes on
+// while the machine is suspended, where Go's monotonic clock stands still.
 type clock struct {
-	wall func() time.Time
+	// ahead is for tests: how far the wall clock runs ahead of the monotonic one. Nil: not at all.
+	ahead func() time.Duration
 }
 
 // moment is one reading of both clocks.
@@ -15,7 +16,12 @@ type moment struct {
 }
 
 func (c *clock) now() moment {
-	return moment{mono: time.Now(), wall: c.wall().Round(0)}
+	now := time.Now()
+	m := moment{mono: now, wall: now.Round(0)}
+	if c.ahead != nil {
+		m.wall = m.wall.Add(c.ahead())
+	}
+	return m
 }
 
 // since is how long ago m was: the larger of what the two clocks say, so that a wall clock set back, or a machine that
@@ -25,11 +31,11 @@ func (c *clock) since(m moment) time.Duration {
 	return max(now.mono.Sub(m.mono), now.wall.Sub(m.wall))
 }
 
-func (m moment) add(d time.Duration) moment {
-	return moment{mono: m.mono.Add(d), wall: m.wall.Add(d)}
-}
-
 // remains is how long it is until m: zero or less once either clock has reached it.
 func (c *clock) remains(m moment) time.Duration {
 	return -c.since(m)
+}
+
+func (m moment) add(d time.Duration) moment {
+	return moment{mono: m.mono.Add(d), wall: m.wall.Add(d)}
 }

@@ -42,7 +42,7 @@ type Engine struct {
 func New(options Options) *Engine {
 	e := &Engine{
 		logger:  options.Logger,
-		clock:   &clock{wall: time.Now},
+		clock:   &clock{},
 		closing: make(chan struct{}),
 	}
 	if e.logger == nil {

@@ -259,10 +259,10 @@ func simulate(t *testing.T, nodes int, settings Settings, test func(t *testing.T
 	synctest.Test(t, func(t *testing.T) {
 		s := &sim{t: t}
 		s.engine = New(Options{})
-		s.engine.clock.wall = func() time.Time {
+		s.engine.clock.ahead = func() time.Duration {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return time.Now().Add(s.ahead)
+			return s.ahead
 		}
 		if settings.Name == "" {
 			settings.Name = "Test"
