@@ -51,7 +51,7 @@ type Field struct {
 	// OneOf names the group of fields of which a mutex has one. A mutex's own field replaces the defaults' field of
 	// the same group.
 	OneOf string
-	// Foreign are the names that other libraries have for it.
+	// Foreign are the names that other libraries have for it, except those that differ in case or underscores only.
 	Foreign []string
 	// NotYet is set on a field that is read and checked, but not honoured by this version. To begin to honour it,
 	// remove this and give the field a set.
@@ -193,7 +193,7 @@ var fields = []Field{
 		Description: "The random part of the pause: up to that much is added or taken off. At most retry_interval; " +
 			"the default is never above half of it.",
 		Examples: []string{"100ms"},
-		Foreign:  []string{"retryJitter", "jitter"},
+		Foreign:  []string{"jitter"},
 		set:      func(m *Mutex, value any) { m.RetryJitter = value.(time.Duration) },
 	},
 	{
@@ -202,7 +202,7 @@ var fields = []Field{
 		Description: "The part of the expiration that clocks may differ by: drift is expiration × factor + 2 ms, and a " +
 			"lock is valid for that much less than its expiration.",
 		Examples: []string{"0.01"},
-		Foreign:  []string{"driftFactor", "clock_drift_factor", "drift"},
+		Foreign:  []string{"clock_drift_factor", "drift"},
 		set:      func(m *Mutex, value any) { m.DriftFactor = value.(float64) },
 	},
 	{

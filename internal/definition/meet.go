@@ -1,6 +1,9 @@
 package definition
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // template is a key in the form in which keys are compared.
 type template struct {
@@ -9,9 +12,8 @@ type template struct {
 	literal bool   // there is no parameter, and prefix is all
 	shape   string // equal for templates with the same keys but for the parameters' names
 	parts   []Part
-	states  []state // of the automaton; nil until it is needed
-	// accepting is the one state that accepts.
-	accepting int
+	// The automata are built when they are needed first.
+	forwards, backwards *automaton
 }
 
 func newTemplate(key Key) template {
@@ -40,8 +42,11 @@ func newTemplate(key Key) template {
 	return t
 }
 
-// state is a state of the automaton that accepts a template's keys. Every step reads a byte.
-type state []step
+// automaton accepts a template's keys: a run from the first state to the accepting one, each step reading a byte.
+type automaton struct {
+	states    [][]step
+	accepting int
+}
 
 type step struct {
 	kind stepKind
@@ -71,76 +76,86 @@ func (s step) meets(other step) bool {
 	return true
 }
 
-// automaton has the texts of the types: int -?[0-9]+, uint64 [0-9]+, bool true|false, string any but the empty one, and
-// of an imported type any.
-func (t *template) automaton() []state {
-	if t.states != nil {
-		return t.states
+func (a *automaton) add() int {
+	a.states = append(a.states, nil)
+	return len(a.states) - 1
+}
+
+func (a *automaton) join(from int, kind stepKind, char byte, to int) {
+	a.states[from] = append(a.states[from], step{kind, char, to})
+}
+
+// text joins two states by the bytes of a text, which is not empty.
+func (a *automaton) text(from int, text string, to int) {
+	for i := range len(text) - 1 {
+		next := a.add()
+		a.join(from, exactly, text[i], next)
+		from = next
 	}
-	states := []state{nil}
-	last := 0
-	add := func() int { states = append(states, nil); return len(states) - 1 }
-	join := func(from int, kind stepKind, char byte, to int) {
-		states[from] = append(states[from], step{kind, char, to})
-	}
-	text := func(text string, end int) {
-		at := last
-		for i := range len(text) {
-			to := end
-			if i < len(text)-1 {
-				to = add()
-			}
-			join(at, exactly, text[i], to)
-			at = to
+	a.join(from, exactly, text[len(text)-1], to)
+}
+
+// newAutomaton takes the texts of the types to be: int -?[0-9]+, uint64 [0-9]+, bool true|false, string any but the empty
+// one, and of an imported type any. Backwards it reads keys from their ends, and some that are none: an int may then have
+// any number of signs.
+func newAutomaton(parts []Part, backwards bool) *automaton {
+	directed := func(text string) string { return text }
+	if backwards {
+		parts = slices.Clone(parts)
+		slices.Reverse(parts)
+		directed = func(text string) string {
+			reversed := []byte(text)
+			slices.Reverse(reversed)
+			return string(reversed)
 		}
 	}
-	for _, part := range t.parts {
-		if part.Parameter == nil {
-			for i := range len(part.Literal) {
-				next := add()
-				join(last, exactly, part.Literal[i], next)
-				last = next
-			}
+	a := &automaton{}
+	last := a.add()
+	for _, part := range parts {
+		of := part.Parameter
+		if of != nil && of.Import != "" {
+			a.join(last, anything, 0, last) // also the empty text, so the state remains
 			continue
 		}
-		next := last
-		switch of := part.Parameter; {
-		case of.Import != "":
-			// Also the empty text, so the state remains.
-			join(last, anything, 0, last)
-			continue
+		next := a.add()
+		switch {
+		case of == nil:
+			a.text(last, directed(part.Literal), next)
 		case of.Type == "bool":
-			next = add()
-			text("true", next)
-			text("false", next)
+			a.text(last, directed("true"), next)
+			a.text(last, directed("false"), next)
 		case of.Type == "string":
-			next = add()
-			join(last, anything, 0, next)
-			join(next, anything, 0, next)
+			a.join(last, anything, 0, next)
+			a.join(next, anything, 0, next)
 		default:
-			if of.Type != "uint64" {
-				minus := add()
-				join(last, exactly, '-', minus)
-				next = add()
-				join(minus, digit, 0, next)
-			} else {
-				next = add()
+			a.join(last, digit, 0, next)
+			a.join(next, digit, 0, next)
+			if of.Type == "uint64" {
+				break
 			}
-			join(last, digit, 0, next)
-			join(next, digit, 0, next)
+			if backwards {
+				a.join(next, exactly, '-', next)
+				break
+			}
+			minus := a.add()
+			a.join(last, exactly, '-', minus)
+			a.join(minus, digit, 0, next)
 		}
 		last = next
 	}
-	t.states, t.accepting = states, last
-	return states
+	a.accepting = last
+	return a
 }
 
-// meetingBudget bounds the work on pairs of states for one file. A file of a thousand usual keys takes a
-// thousandth of it; where it does not suffice, templates are said to meet.
-const meetingBudget = 4 << 20
+// meetingBudget bounds the work on pairs of states for one file. A file of a thousand usual keys takes a thousandth of
+// it; where it does not suffice, templates are said to meet.
+const meetingBudget = 16 << 20
 
 // meeting decides whether templates have a key in common.
-type meeting struct{ budget int }
+type meeting struct {
+	budget int
+	seen   []uint64 // a bit for each pair of states, kept for the next question
+}
 
 // possible never says no where there is such a key.
 func (m *meeting) possible(a, b *template) bool {
@@ -151,30 +166,44 @@ func (m *meeting) possible(a, b *template) bool {
 		!strings.HasSuffix(a.suffix, b.suffix) && !strings.HasSuffix(b.suffix, a.suffix):
 		return false
 	}
-	left, right := a.automaton(), b.automaton()
-	width := len(right)
-	words := (len(left)*width + 63) / 64
-	if m.budget -= words; m.budget < 0 {
+	for _, t := range []*template{a, b} {
+		if t.forwards == nil {
+			t.forwards, t.backwards = newAutomaton(t.parts, false), newAutomaton(t.parts, true)
+		}
+	}
+	// Where one begins with a parameter, the ends tell them apart sooner.
+	if (a.prefix == "" || b.prefix == "") && !m.common(a.backwards, b.backwards) {
+		return false
+	}
+	return m.common(a.forwards, b.forwards)
+}
+
+// common says whether both automata accept some text: whether the pair of accepting states can be reached from that of
+// the first ones.
+func (m *meeting) common(left, right *automaton) bool {
+	width := len(right.states)
+	words := (len(left.states)*width + 63) / 64
+	if m.budget -= words / 16; m.budget < 0 {
 		return true
 	}
-	seen := make([]uint64, words)
-	queue := []int{0}
-	seen[0] = 1
-	for len(queue) > 0 {
+	m.seen = slices.Grow(m.seen[:0], words)[:words]
+	clear(m.seen)
+	m.seen[0] = 1
+	for queue := []int{0}; len(queue) > 0; {
 		at := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
 		i, j := at/width, at%width
-		if i == a.accepting && j == b.accepting {
+		if i == left.accepting && j == right.accepting {
 			return true
 		}
 		if m.budget--; m.budget < 0 {
 			return true
 		}
-		for _, one := range left[i] {
-			for _, other := range right[j] {
+		for _, one := range left.states[i] {
+			for _, other := range right.states[j] {
 				to := one.to*width + other.to
-				if one.meets(other) && seen[to/64]&(1<<(to%64)) == 0 {
-					seen[to/64] |= 1 << (to % 64)
+				if one.meets(other) && m.seen[to/64]&(1<<(to%64)) == 0 {
+					m.seen[to/64] |= 1 << (to % 64)
 					queue = append(queue, to)
 				}
 			}

@@ -125,10 +125,13 @@ func scalar(f *Field, text, tag string) (content any, hint string, err error) {
 	case Duration, Wait:
 		return duration(f, text, tag)
 	case Seconds, Count:
+		n, err := wholeNumber(text)
+		if errors.Is(err, strconv.ErrRange) {
+			tag = "!!int" // YAML takes it for a float
+		}
 		if tag == "!!float" && f.Kind == Seconds {
 			return nil, "write it as a duration instead, for example expiration: 500ms", must()
 		}
-		n, err := wholeNumber(text)
 		if tag != "!!int" || errors.Is(err, strconv.ErrSyntax) {
 			if f.Name == "max_retry" && strings.EqualFold(text, "forever") {
 				return nil, "write wait: forever", must()
