@@ -35,6 +35,10 @@ type NodeOptions struct {
 // timeout may be, so that a node with a slow handshake (TLS over a distance) is reached at all.
 const handshakeTimeout = time.Second
 
+// maxPoolSize is the most connections that a pool is made for: go-redis panics at sizes beyond 31 bits, and allocates the
+// pool's list whatever the size. A lane uses one connection at a time.
+const maxPoolSize = 1000
+
 // AddNode returns a new node of the engine. It does no I/O; the first operation connects.
 func (e *Engine) AddNode(options NodeOptions) *Node {
 	own := *options.Redis
@@ -44,9 +48,10 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	own.DialerRetries = 1
 	own.ReadTimeout = options.Timeout
 	own.WriteTimeout = options.Timeout
-	own.PoolSize = options.PoolSize
+	own.PoolSize = min(max(options.PoolSize, 1), maxPoolSize)
 	own.PoolTimeout = options.Timeout
-	own.MinIdleConns = 0
+	own.PipelinePoolSize = -1 // no second pool, with larger buffers, beside the one whose size was asked for
+	own.MinIdleConns, own.MaxIdleConns, own.MaxActiveConns = 0, 0, 0
 	own.DisableIdentity = true
 	own.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	own.Dialer = dialer(&own)
