@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -112,17 +113,43 @@ func parse(text string) (*redis.Options, error) {
 	if err != nil {
 		return nil, errors.New("this is no URL (in a password, write special characters as %XX)")
 	}
+	_, rest, hasAuthority := strings.Cut(text, "://")
 	switch parsed.Scheme {
 	case "redis", "rediss", "unix":
 	default:
+		hasAuthority = false
+	}
+	if !hasAuthority {
 		return nil, errors.New("a URL must begin with redis://, rediss:// or unix://")
 	}
+	// A password with these characters in it is cut in two, of which one part would pass for the address or a parameter.
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 && strings.ContainsAny(rest[end:], "@#") {
+		return nil, errors.New("the URL has a #, or an @ behind its address (in a password, write special characters as %XX)")
+	}
+	if _, err := url.ParseQuery(parsed.RawQuery); err != nil {
+		return nil, errForm
+	}
+	if strings.Contains(parsed.Hostname(), ":") && !strings.HasPrefix(parsed.Host, "[") {
+		return nil, errors.New("an IPv6 address stands in brackets: redis://[::1]:6379")
+	}
+	if port := parsed.Port(); port != "" && parsed.Scheme != "unix" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, errors.New("the port in the URL is not within 1 and 65535")
+		}
+	}
 	options, err := redis.ParseURL(text)
-	if err != nil {
+	switch {
+	case err != nil:
 		if _, name, ok := strings.Cut(err.Error(), "unexpected option: "); ok {
 			return nil, fmt.Errorf("the URL has an unknown parameter: %s", name)
 		}
-		return nil, errors.New("the URL does not fit the form redis://user:password@host:port/database?option=value")
+		return nil, errForm
+	case options.DB < 0:
+		return nil, errors.New("the database in the URL is negative")
+	case options.Network == "unix" && strings.Trim(options.Addr, "/") == "":
+		return nil, errors.New("the URL has no path of a socket")
 	}
 	return options, nil
 }
+
+var errForm = errors.New("the URL does not fit the form redis://user:password@host:port/database?option=value")
