@@ -12,7 +12,7 @@ func duration(f *Field, text, tag string) (content any, hint string, err error) 
 	if f.Kind == Wait && tag == "!!str" && text == "forever" {
 		return Forever, "", nil
 	}
-	isNumber := (tag == "!!int" || tag == "!!float") && strings.IndexAny(text, "nN") < 0 // .inf and .nan are none
+	isNumber := (tag == "!!int" || tag == "!!float") && !strings.ContainsAny(text, "nN") // .inf and .nan are none
 	if isNumber || strings.Trim(text, "+-.0123456789") == "" && text != "" && text != "0" {
 		if f.Kind == Wait && strings.HasPrefix(text, "-") {
 			return nil, "to wait until the context ends, write forever", tooLow(f, text)
@@ -41,7 +41,7 @@ func duration(f *Field, text, tag string) (content any, hint string, err error) 
 	case err != nil:
 		hint := "write it as 10m, 200ms or 1h30m; " + unitsHint
 		switch lower := strings.ToLower(text); {
-		case f.Kind == Wait && nearest(text, []string{"forever"}) != "", f.Kind == Wait && strings.HasPrefix(strings.TrimLeft(lower, ".+"), "inf"):
+		case f.Kind == Wait && (nearest(text, []string{"forever"}) != "" || strings.HasPrefix(strings.Trim(lower, ".+"), "inf")):
 			hint = "did you mean forever?"
 		case strings.HasSuffix(lower, "d") && strings.Trim(lower[:len(lower)-1], "0123456789") == "" && len(lower) > 1:
 			hint = "write days in hours: 24h; " + unitsHint

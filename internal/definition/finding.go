@@ -52,6 +52,9 @@ func (f Findings) HasErrors() bool {
 // Write prints every finding: `name:line:col: message`, the source line, a caret under the column, the related places,
 // the hint. Passwords in the source are shown as ***. Name and source are those that Parse had. An error is w's.
 func (f Findings) Write(w io.Writer, name string, source []byte) error {
+	if len(f) == 0 {
+		return nil
+	}
 	text := newSource(source)
 	masked := text.secretsByLine()
 	concealed := len(text.lines) + 1

@@ -29,7 +29,7 @@ func (p *parser) problems(v value, all []problem) (ok bool) {
 	ok = true
 	for _, one := range all {
 		at := v.at
-		if !v.aliased {
+		if !v.aliased && p.counts[one.Severity] <= findingLimit {
 			at = p.source.within(v.Node, one.offset)
 		}
 		p.report(Finding{Severity: one.Severity, Position: at, Message: one.message, Hint: one.hint})
@@ -151,7 +151,8 @@ func (r *keyReader) parameter(offset int, content string) (Parameter, bool) {
 	typeOffset := offset + utf8.RuneCountInString(name) + 1
 	switch {
 	case content == "":
-		r.wrong(offset-1, "a parameter is {name:type}, for example {id:int64}; literal braces are written {{ and }}", "an empty parameter")
+		r.wrong(offset-1, "a parameter is {name:type}, for example {id:int64}; literal braces are written {{ and }}",
+			"an empty parameter")
 		return Parameter{}, false
 	case !parameterName(name):
 		hint := "lower-case letters, digits and underscores, or lowerCamel"

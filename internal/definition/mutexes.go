@@ -32,17 +32,8 @@ func (d *draft) sound(fields ...string) bool {
 	return true
 }
 
-// located says whether the mutex has url, servers or cluster, right or wrong.
-func (d *draft) located() bool {
-	for _, s := range d.in {
-		if s.field.OneOf == oneLocation {
-			return true
-		}
-	}
-	return false
-}
-
 func (p *parser) mutexes(items []value, defaults settings) []*draft {
+	p.combined(nil, defaults) // what contradicts itself there does so also if no mutex relies on it
 	builtIn := builtIns()
 	var drafts []*draft
 	for _, item := range items {
@@ -58,7 +49,7 @@ func (p *parser) mutexes(items []value, defaults settings) []*draft {
 		} else {
 			p.errorf(item.at, "for example name: NightlyReport", "a mutex without a name")
 		}
-		if !d.located() {
+		if !d.in.has(oneLocation) {
 			p.errorf(d.Position, "give it url, servers or cluster, or put one of them in defaults",
 				"a mutex without url, servers or cluster")
 		}
@@ -120,10 +111,8 @@ func (p *parser) combined(own, defaults settings) settings {
 // one puts the level's field of the group in force, unless another of the group is already; two in one level are an
 // error.
 func (p *parser) one(group string, level, in settings) {
-	for i := range fields {
-		if _, ok := in[fields[i].Name]; ok && fields[i].OneOf == group {
-			return
-		}
+	if in.has(group) {
+		return
 	}
 	var first *setting
 	for i := range fields {
@@ -178,7 +167,8 @@ func (p *parser) times(d *draft) {
 		message = fmt.Sprintf("expiration %v is too short: the drift takes %v of it, and no validity is left", d.Expiration, drift)
 		hint = "a longer expiration, or a smaller drift_factor"
 	case drift+budget >= d.Expiration:
-		message = fmt.Sprintf("expiration %v is too short for %s, which is %v, and a drift of %v", d.Expiration, which, budget, drift)
+		message = fmt.Sprintf("expiration %v is too short for %s, which is %v, and a drift of %v", d.Expiration, which, budget,
+			drift)
 		hint = "a longer expiration, or a shorter node_timeout"
 	default:
 		return

@@ -62,6 +62,8 @@ func TestFieldsThatContradictEachOther(t *testing.T) {
 		{"version: 1\ndefaults: {wait: 1s, max_retry: 1, url: redis://a, servers: [redis://b]}\nmutexes:\n- {name: A, key: a}\n- {name: B, key: b}\n",
 			"2:22: max_retry stands beside wait; a mutex has one of them\n2:12: the other one\n" +
 				"2:52: servers stands beside url; a mutex has one of them\n2:36: the other one\n"},
+		{"version: 1\ndefaults: {wait: 1s, max_retry: 1}\nmutexes:\n- {name: A, url: redis://a, wait: 2s}\n",
+			"2:22: max_retry stands beside wait; a mutex has one of them\n2:12: the other one\n"},
 		{"version: 1\nmutexes: [{name: A}]\n", "2:18: a mutex without url, servers or cluster\n" +
 			"hint: give it url, servers or cluster, or put one of them in defaults\n"},
 		{"version: 1\ndefaults: {retry_jitter: 50ms, url: redis://a}\nmutexes:\n- {name: A, key: a, retry_interval: 20ms}\n" +

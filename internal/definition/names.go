@@ -20,7 +20,8 @@ func (p *parser) mutexName(v value) bool {
 	case len(name) > nameLimit:
 		p.errorf(v.at, "", "the name has %d bytes; at most %d are allowed", len(name), nameLimit)
 	case token.IsIdentifier(name) && !token.IsExported(name) && unicode.IsLetter(first) && unicode.ToUpper(first) == first:
-		p.errorf(v.at, "Go exports only what begins with an upper-case letter: "+hint, "name %s is not exported in Go", quoted(name))
+		p.errorf(v.at, "Go exports only what begins with an upper-case letter: "+hint, "name %s is not exported in Go",
+			quoted(name))
 	case token.IsKeyword(name):
 		p.errorf(v.at, hint, "name %s is a Go keyword", quoted(name))
 	case !token.IsIdentifier(name):

@@ -56,7 +56,7 @@ func (p *parser) sameKeys(drafts []*draft) {
 func (p *parser) claims(drafts []*draft) []*claim {
 	var claims []*claim
 	for i, d := range drafts {
-		if d.located() && d.sound("url", "servers", "cluster", "key") {
+		if d.in.has(oneLocation) && d.sound("url", "servers", "cluster", "key") {
 			claims = append(claims, &claim{draft: d, order: i, location: p.location(&d.Mutex), key: newTemplate(d.Key)})
 		}
 	}

@@ -25,7 +25,10 @@ type parser struct {
 // Parse reads the definitions in source; name is the file's path. The File is nil exactly if one of the findings, which
 // are sorted by position, is an Error.
 func Parse(name string, source []byte) (*File, Findings) {
-	p := &parser{name: filepath.Base(name), source: newSource(source)}
+	p := &parser{name: "the file", source: newSource(source)}
+	if name != "" {
+		p.name = filepath.Base(name)
+	}
 	file := p.file(source)
 	for i := range p.findings {
 		p.findings[i].Position = p.source.clamp(p.findings[i].Position)

@@ -97,7 +97,8 @@ func (s *source) unreadable(text []byte) (Finding, bool) {
 func (s *source) within(node *yaml.Node, offset int) Position {
 	start := s.clamp(Position{node.Line, node.Column})
 	line := s.lines[start.Line-1]
-	raw := []rune(line[offsetOf(line, start.Column):])
+	rest := line[offsetOf(line, start.Column):]
+	raw := []rune(rest[:min(len(rest), len(`"\U00000000`)*(len(node.Value)+1))])
 	value := []rune(node.Value)
 	at := 0
 	quote := node.Style & (yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle)

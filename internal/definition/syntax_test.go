@@ -90,6 +90,7 @@ func TestHostileFilesEndSoon(t *testing.T) {
 		"long name":        "version: 1\nmutexes: [{name: " + many("A", 1<<20) + "}]",
 		"long key":         mutexText("key: '" + many("{a:string}:", 1<<20) + "'"),
 		"long mask":        mutexText("url: '" + many("redis://:a://@", 1<<20) + "'"),
+		"bad keys":         "version: 1\nmutexes: [" + many("{name: A, key: '"+many("}", 4000)+"'},", 1<<20) + "]",
 		"long url":         "version: 1\nmutexes: [{name: A, url: \"" + many("${A:-redis://:p@}", 1<<20) + "\"}]",
 		"long number":      mutexText("expiration: " + many("9", 1<<20)),
 		"long field":       mutexText(many("9", 1<<20) + ": 1"),

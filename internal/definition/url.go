@@ -65,7 +65,8 @@ func checkURL(text string) []problem {
 	switch {
 	case scheme == "redis", scheme == "rediss", scheme == "unix":
 	case strings.Contains(scheme, "sentinel"):
-		return wrong("Redis Sentinel is not in this version yet", "list independent nodes in servers: redis://, rediss:// or unix://")
+		return wrong("Redis Sentinel is not in this version yet",
+			"list independent nodes in servers: redis://, rediss:// or unix://")
 	case strings.Contains(scheme, "cluster"):
 		return wrong("Redis Cluster is not in this version yet", "list independent nodes in servers, or groups of them in cluster")
 	case strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == "":
@@ -179,8 +180,9 @@ func hasPassword(text string) bool {
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		authority = rest[:end]
 		// A slash, question or number sign in the password: not a URL, but a password all the same.
-		user, password, ok := strings.Cut(authority, ":")
-		if !strings.Contains(authority, "@") && ok && !strings.HasPrefix(user, "[") && strings.Trim(password, "0123456789"+variable) != "" {
+		host, port, ok := strings.Cut(authority, ":")
+		isPort := !ok || strings.HasPrefix(host, "[") || strings.Trim(port, "0123456789"+variable) == ""
+		if !strings.Contains(authority, "@") && !isPort {
 			authority = rest
 		}
 	}

@@ -24,6 +24,16 @@ type setting struct {
 // settings are what a mutex or the defaults say, by the name of the field.
 type settings map[string]setting
 
+// has says whether there is a field of the group, right or wrong.
+func (s settings) has(group string) bool {
+	for _, one := range s {
+		if one.field.OneOf == group {
+			return true
+		}
+	}
+	return false
+}
+
 // settings reads the values of entries that are in the table.
 func (p *parser) settings(known map[string]entry) settings {
 	read := settings{}
@@ -204,8 +214,8 @@ func (p *parser) packageName(v value) string {
 	case token.IsKeyword(v.Value):
 		p.errorf(v.at, "", "package %s is a Go keyword", quoted(v.Value))
 	case v.Value == "_" || !token.IsIdentifier(v.Value) || kindOf(v) != "text":
-		p.errorf(v.at, "a package name has letters, digits and underscores, and no digit first", "package %s is not a Go package name",
-			quoted(v.Value))
+		p.errorf(v.at, "a package name has letters, digits and underscores, and no digit first",
+			"package %s is not a Go package name", quoted(v.Value))
 	}
 	return v.Value
 }
