@@ -63,10 +63,15 @@ func (e *Engine) NewMutex(settings Settings, groups [][]*Node) (*Mutex, error) {
 	if len(groups) > 1 {
 		m.ring = newRing(len(groups))
 	}
-	if err := m.checkExpiration(settings.Expiration); err != nil {
+	if err := settings.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", settings.Name, err)
 	}
 	return m, nil
+}
+
+// Check tells why a mutex cannot have these settings.
+func (s Settings) Check() error {
+	return (&Mutex{settings: s}).checkExpiration(s.Expiration)
 }
 
 // group is the nodes where key lives.
