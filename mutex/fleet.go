@@ -60,8 +60,19 @@ func (f *fleet) add(d *Definition) []error {
 	if len(p.groups) == 0 {
 		wrong("no nodes")
 	}
+	if err := settings(d).Check(); err != nil {
+		wrong("%w", err)
+	}
 	f.groups[d.Name] = groups
 	return errs
+}
+
+// settings are what the engine is told of a definition.
+func settings(d *Definition) engine.Settings {
+	return engine.Settings{
+		Name: d.Name, Expiration: d.Expiration, Wait: d.Wait, MaxRetry: d.MaxRetry,
+		RetryInterval: d.RetryInterval, RetryJitter: d.RetryJitter, DriftFactor: d.DriftFactor, NodeTimeout: d.NodeTimeout,
+	}
 }
 
 // resolve is what a URL of a definition or an option says in this environment.
@@ -119,10 +130,7 @@ func (f *fleet) launch(set *Set, definitions []Definition) error {
 			}
 			groups = append(groups, group)
 		}
-		m, err := set.engine.NewMutex(engine.Settings{
-			Name: d.Name, Expiration: d.Expiration, Wait: d.Wait, MaxRetry: d.MaxRetry,
-			RetryInterval: d.RetryInterval, RetryJitter: d.RetryJitter, DriftFactor: d.DriftFactor, NodeTimeout: d.NodeTimeout,
-		}, groups)
+		m, err := set.engine.NewMutex(settings(&d), groups)
 		errs = append(errs, err)
 		set.opened = append(set.opened, &Opened{definition: d, engine: m})
 	}

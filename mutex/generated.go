@@ -3,6 +3,7 @@ package mutex
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -68,7 +69,7 @@ func OpenSet(definitions []Definition, options ...Option) (*Set, error) {
 		names[i] = definitions[i].Name
 		errs = append(errs, fleet.add(&definitions[i])...)
 	}
-	for name := range c.places {
+	for _, name := range slices.Sorted(maps.Keys(c.places)) {
 		if name != AllMutexes && !slices.Contains(names, name) {
 			errs = append(errs, fmt.Errorf("an option names the mutex %s, but there is none; there are: %s", name, strings.Join(names, ", ")))
 		}

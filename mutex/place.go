@@ -89,6 +89,12 @@ func expand(text string, lookup func(string) (string, bool)) (string, error) {
 			return "", errors.New("a ${ is never closed")
 		}
 		name, fallback, hasFallback := strings.Cut(reference, ":-")
+		switch {
+		case strings.Contains(reference, "${"):
+			return "", errors.New("a reference inside a reference")
+		case !variableName(name):
+			return "", errors.New("a ${ is followed by no name of a variable")
+		}
 		value, ok := lookup(name)
 		switch {
 		case ok && value != "":
@@ -102,6 +108,17 @@ func expand(text string, lookup func(string) (string, bool)) (string, error) {
 		}
 		text = after
 	}
+}
+
+// variableName tells names from what else may follow a ${, which no message should quote: it may be part of a password.
+func variableName(name string) bool {
+	for i, r := range name {
+		letter := r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // parse reads a node's URL. Its errors never quote the URL, nor any part of it that could belong to a password.

@@ -83,7 +83,7 @@ func TestNonsenseURLsAreErrorsOfOpen(t *testing.T) {
 		{"unix://", form},
 		{"unix:///", "socket"},
 		{"${URL", "never closed"},
-		{"${}", "not set"},
+		{"${}", "no name of a variable"},
 		{"${UNSET_VARIABLE_OF_A_TEST}", "UNSET_VARIABLE_OF_A_TEST is not set"},
 		{"redis://${UNSET_VARIABLE_OF_A_TEST:-local host}", noURL},
 		{"$REDIS_URL", scheme},
