@@ -253,13 +253,13 @@ func badImportPath(imported string) string {
 	return ""
 }
 
-// ambiguities warns of two texts of any content: one can contain what separates it from the other, so that different
-// values make the same key.
+// ambiguities warns of two strings: one can contain what separates it from the other, so that different values make the
+// same key. Imported types are trusted to have texts that keep to a form, as identifiers and addresses do.
 func (r *keyReader) ambiguities() {
 	var earlier *Parameter
 	parameters := r.key.Parameters()
 	for i := range parameters {
-		if parameters[i].Type != "string" && parameters[i].Import == "" {
+		if parameters[i].Type != "string" {
 			continue
 		}
 		if earlier != nil {

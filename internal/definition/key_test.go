@@ -87,7 +87,7 @@ func TestWrongKeyTemplates(t *testing.T) {
 		{"{user_id:int}:{userId:int}", "14: parameters user_id and userId are both userID in Go"},
 		{"{a:int}{b:int}", "7: parameters a and b with no text between them"},
 		{"{a:string}:{b:string}", "11: warning: different values of a and b can make the same key: either may contain the text between them"},
-		{"{a:string}:{n:int}:{b:x.Y}", "19: warning: different values of a and b can make the same key: either may contain the text between them"},
+		{"{a:string}:{n:int}:{b:string}", "19: warning: different values of a and b can make the same key: either may contain the text between them"},
 		{"{a:string}:{b:int64}", ""},
 		{"a\x00b", "1: control character U+0000 in the key"},
 		{"a\nb", "1: control character U+000A in the key"},
