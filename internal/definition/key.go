@@ -237,6 +237,9 @@ func badImportPath(imported string) string {
 	if imported == "" {
 		return "is empty"
 	}
+	if imported == "C" {
+		return "is no package: it switches on cgo"
+	}
 	if path.Clean(imported) != imported || strings.HasPrefix(imported, "/") {
 		return "is not a clean path"
 	}

@@ -77,6 +77,7 @@ func TestWrongKeyTemplates(t *testing.T) {
 		{"{id:a.B[int]}", `6: type "B[int]" of parameter id is not an exported Go identifier`},
 		{"{id:.B}", `4: import path "" of parameter id is empty`},
 		{"{id:./a.B}", `4: import path "./a" of parameter id is not a clean path`},
+		{"{id:C.B}", `4: import path "C" of parameter id is no package: it switches on cgo`},
 		{"{id:/a.B}", `4: import path "/a" of parameter id is not a clean path`},
 		{"{id:a//b.B}", `4: import path "a//b" of parameter id is not a clean path`},
 		{"{id:../b.B}", `4: import path "../b" of parameter id has the element ".."`},
