@@ -87,6 +87,9 @@ func OpenSet(definitions []Definition, options ...Option) (*Set, error) {
 
 // Opened is the definition of that name.
 func (s *Set) Opened(name string) *Opened {
+	if s == nil {
+		return nil
+	}
 	for _, o := range s.opened {
 		if o.definition.Name == name {
 			return o
@@ -98,7 +101,7 @@ func (s *Set) Opened(name string) *Opened {
 // Close ends the mutexes. Acquires that wait return ErrClosed; locks still held are lost to their holders, and their
 // keys stay until they expire.
 func (s *Set) Close() error {
-	if s == nil {
+	if s == nil || s.engine == nil {
 		return nil
 	}
 	return s.engine.Close()
@@ -123,7 +126,7 @@ func (s *Set) All() []Definition {
 
 // Held are the locks that this process holds now, the oldest first.
 func (s *Set) Held() []Held {
-	if s == nil {
+	if s == nil || s.engine == nil {
 		return nil
 	}
 	var held []Held

@@ -95,7 +95,7 @@ func (m Mutex[M]) Synchronize(ctx context.Context, fn func(ctx context.Context) 
 
 // at is the engine's mutex and the rendered key, or why there is none.
 func (m Mutex[M]) at(op string) (*engine.Mutex, string, error) {
-	if m.opened == nil {
+	if m.opened == nil || m.opened.engine == nil {
 		return nil, "", notOpened(op)
 	}
 	key, err := m.key.Render()
