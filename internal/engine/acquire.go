@@ -56,7 +56,7 @@ func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions,
 		if failure.final {
 			return nil, failure.err
 		}
-		pause, again := patience.next()
+		pause, again := patience.next(errors.Is(failure.err, ErrAlreadyLocked))
 		if !again {
 			return nil, failure.err
 		}
@@ -120,13 +120,17 @@ func (o *outcome) cause() error {
 	return nil
 }
 
-// patience decides whether to try again, and when.
+// patience decides whether to try again, and when. Retries are made whatever the attempt failed of. A wait is for a held
+// lock: as long as the lock has not been seen held, a lack of quorum is reported at once; whoever has begun to wait rides
+// out an outage.
 type patience struct {
 	mutex *Mutex
 	// retries left, or, if negative, until the end of the wait.
 	retries int
 	forever bool
 	end     moment
+	// waiting says that the lock has been seen held.
+	waiting bool
 }
 
 func (m *Mutex) patience(options AcquireOptions, start moment) patience {
@@ -147,14 +151,17 @@ func (m *Mutex) patience(options AcquireOptions, start moment) patience {
 }
 
 // next is the pause before the next attempt, and whether there is one. The last attempt is made as the wait ends.
-func (p *patience) next() (time.Duration, bool) {
+func (p *patience) next(held bool) (time.Duration, bool) {
 	pause := p.mutex.pauseBeforeRetry()
+	p.waiting = p.waiting || held
 	switch {
 	case p.retries == 0:
 		return 0, false
 	case p.retries > 0:
 		p.retries--
 		return pause, true
+	case !p.waiting:
+		return 0, false
 	case p.forever:
 		return pause, true
 	}

@@ -292,7 +292,8 @@ func TestWaiting(t *testing.T) {
 		"the call's own":        {settings: Settings{MaxRetry: 3}, options: AcquireOptions{Wait: wait(2 * second)}, want: ErrAlreadyLocked, took: 2001 * time.Millisecond, attempts: 11},
 		"the call's own, none":  {settings: Settings{Wait: Forever}, options: AcquireOptions{Wait: wait(0)}, want: ErrAlreadyLocked, took: simLatency, attempts: 1},
 		"negative is none":      {options: AcquireOptions{Wait: wait(-second)}, want: ErrAlreadyLocked, took: simLatency, attempts: 1},
-		"no quorum waits, too":  {settings: Settings{Wait: second}, freed: -1, want: ErrNoQuorum, took: second, attempts: 6},
+		"not for a quorum":      {settings: Settings{Wait: Forever}, freed: -1, want: ErrNoQuorum, took: 0, attempts: 1},
+		"retries are for both":  {settings: Settings{MaxRetry: 3}, freed: -1, want: ErrNoQuorum, took: 600 * time.Millisecond, attempts: 4},
 		"the holder's own time": {settings: Settings{Wait: Forever}, took: 0, attempts: 0},
 	}
 	for name, test := range tests {
@@ -324,6 +325,24 @@ func TestWaiting(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWaiterRidesOutAnOutageLongerThanTheExpiration(t *testing.T) {
+	simulate(t, 3, Settings{Wait: Forever}, func(t *testing.T, s *sim) {
+		s.acquire()
+		down := func(down bool) func() {
+			return func() {
+				for _, n := range s.nodes {
+					n.with(func(n *simNode) { n.down = down })
+				}
+			}
+		}
+		time.AfterFunc(time.Second, down(true))
+		time.AfterFunc(time.Minute, down(false))
+		start := time.Now()
+		s.acquire()
+		took(t, start, time.Minute, time.Minute+simReconnection+time.Second)
+	})
 }
 
 func TestRetryPauseIsTheIntervalPlusOrMinusJitter(t *testing.T) {
