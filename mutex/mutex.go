@@ -46,9 +46,10 @@ func (m Mutex[M]) Key() (string, error) {
 	return m.key.Render()
 }
 
-// AcquireLock gets the lock, waiting for it as long as the definition or the options allow. It returns ErrAlreadyLocked
-// if somebody else holds it, ErrNoQuorum if too few nodes could answer, ctx's error, joined with the one of those that
-// applied last, if ctx ended first, and ErrClosed after Close.
+// AcquireLock gets the lock, waiting for one that is held as long as the definition or the options allow. It returns
+// ErrAlreadyLocked if somebody else still holds it then, and ErrNoQuorum if too few nodes could answer: at once, unless it
+// is waiting already, which outages don't end. If ctx ends first, it returns ctx's error joined with the one of those that
+// applied last; after Close, ErrClosed.
 func (m Mutex[M]) AcquireLock(ctx context.Context, options ...AcquireOption) (*Lock[M], error) {
 	at, key, err := m.at("acquire")
 	if err != nil {
