@@ -20,6 +20,8 @@ type Mutexes struct {
 	// AccountTransfer lets one transfer at a time touch an account. Different accounts do not wait for
 	// each other.
 	AccountTransfer AccountTransfer
+	// InvoiceNumber hands out one invoice number at a time.
+	InvoiceNumber InvoiceNumber
 	// CacheRefresh keeps all but one replica from filling the cache.
 	CacheRefresh CacheRefresh
 
@@ -62,6 +64,22 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
 	}, {
+		Name: "InvoiceNumber",
+		Doc:  "hands out one invoice number at a time.",
+		Servers: []string{
+			"${REDIS_A:-redis://localhost:6379}",
+			"${REDIS_B:-redis://localhost:6380}",
+			"${REDIS_C:-redis://localhost:6381}",
+		},
+		Key:                  "invoice:number",
+		Expiration:           10 * time.Second,
+		Wait:                 mutex.Forever,
+		RetryInterval:        3 * time.Millisecond,
+		RetryJitter:          2 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: time.Second,
+	}, {
 		Name: "CacheRefresh",
 		Doc:  "keeps all but one replica from filling the cache.",
 		Servers: []string{
@@ -70,10 +88,11 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 			"${REDIS_C:-redis://localhost:6381}",
 		},
 		Key:                  "cache:refresh",
-		Expiration:           400 * time.Millisecond,
+		Expiration:           10 * time.Second,
 		RetryInterval:        200 * time.Millisecond,
 		RetryJitter:          100 * time.Millisecond,
 		DriftFactor:          0.01,
+		NodeTimeout:          200 * time.Millisecond,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
 	}}, options...)
@@ -83,6 +102,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 	return &Mutexes{
 		NightlyReport:   NightlyReport{mutex: mutex.At[NightlyReport](set.Opened("NightlyReport"), mutex.NewKey("report:nightly"))},
 		AccountTransfer: AccountTransfer{opened: set.Opened("AccountTransfer")},
+		InvoiceNumber:   InvoiceNumber{mutex: mutex.At[InvoiceNumber](set.Opened("InvoiceNumber"), mutex.NewKey("invoice:number"))},
 		CacheRefresh:    CacheRefresh{mutex: mutex.At[CacheRefresh](set.Opened("CacheRefresh"), mutex.NewKey("cache:refresh"))},
 		set:             set,
 	}, nil
@@ -216,9 +236,61 @@ func (m AccountTransfer) ExistsLock(ctx context.Context, accountID int64) (bool,
 	return m.For(accountID).ExistsLock(ctx)
 }
 
+// InvoiceNumber hands out one invoice number at a time.
+//
+// It locks the key invoice:number on a quorum of 3 servers. A lock expires after 10s unless it is
+// extended. Acquiring waits for a held lock until ctx ends.
+type InvoiceNumber struct {
+	mutex mutex.Mutex[InvoiceNumber]
+}
+
+// InvoiceNumberLock is one successful acquisition of InvoiceNumber. No other mutex accepts it.
+type InvoiceNumberLock = mutex.Lock[InvoiceNumber]
+
+// Key is the Redis key that InvoiceNumber locks.
+func (m InvoiceNumber) Key() string {
+	return "invoice:number"
+}
+
+// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
+// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
+// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
+// error is that of AcquireLock.
+func (m InvoiceNumber) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.mutex.Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 10s, for the caller to release; it waits for a held lock until ctx
+// ends. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
+// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m InvoiceNumber) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*InvoiceNumberLock, error) {
+	return m.mutex.AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m InvoiceNumber) ReleaseLock(ctx context.Context, lock *InvoiceNumberLock) error {
+	return m.mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock expire after expiration, counted from now. The error is
+// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
+// too few nodes could answer: then it expires when it would have anyway.
+func (m InvoiceNumber) ExtendLock(ctx context.Context, lock *InvoiceNumberLock, expiration time.Duration) error {
+	return m.mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m InvoiceNumber) ExistsLock(ctx context.Context) (bool, error) {
+	return m.mutex.ExistsLock(ctx)
+}
+
 // CacheRefresh keeps all but one replica from filling the cache.
 //
-// It locks the key cache:refresh on a quorum of 3 servers. A lock expires after 400ms unless it is
+// It locks the key cache:refresh on a quorum of 3 servers. A lock expires after 10s unless it is
 // extended. Acquiring does not wait for a held lock.
 type CacheRefresh struct {
 	mutex mutex.Mutex[CacheRefresh]
@@ -240,9 +312,9 @@ func (m CacheRefresh) Synchronize(ctx context.Context, fn func(ctx context.Conte
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 400ms, for the caller to release; it does not wait for a held
-// lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
-// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 10s, for the caller to release; it does not wait for a held lock.
+// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
+// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m CacheRefresh) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*CacheRefreshLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
