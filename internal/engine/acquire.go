@@ -47,6 +47,7 @@ func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions,
 	defer m.engine.finish()
 
 	patience := m.patience(options, start)
+	var last error // what the attempt before failed of
 	for {
 		*attempts++
 		lock, failure := m.attempt(ctx, key, expiration)
@@ -54,8 +55,12 @@ func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions,
 			return lock, nil
 		}
 		if failure.final {
+			if last != nil && !errors.Is(failure.err, ErrAlreadyLocked) && !errors.Is(failure.err, ErrNoQuorum) {
+				failure.err.Causes = append(failure.err.Causes, last) // it ended before the nodes could say why
+			}
 			return nil, failure.err
 		}
+		last = failure.err.Causes[0]
 		pause, again := patience.next(errors.Is(failure.err, ErrAlreadyLocked))
 		if !again {
 			return nil, failure.err

@@ -249,6 +249,20 @@ func TestContextErrorComesWithTheReasonOfTheWait(t *testing.T) {
 	})
 }
 
+func TestContextThatEndsDuringARetryComesWithWhatTheAttemptBeforeFailedOf(t *testing.T) {
+	simulate(t, 3, Settings{Wait: Forever}, func(t *testing.T, s *sim) {
+		s.acquire()
+		for _, n := range s.nodes {
+			n.with(func(n *simNode) { n.latency = 100 * time.Millisecond })
+		}
+		// Asked at 0 and, after the answer and a pause, at 300 ms.
+		ctx, cancel := context.WithTimeout(t.Context(), 350*time.Millisecond)
+		defer cancel()
+		_, err := s.mutex.Acquire(ctx, "k", AcquireOptions{})
+		wantError(t, err, context.DeadlineExceeded, ErrAlreadyLocked)
+	})
+}
+
 func TestGivenUpQuestionsAreNotSent(t *testing.T) {
 	// While a batch is under way, further questions stand in line; those whose caller has left stay unsent.
 	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
