@@ -10,7 +10,7 @@ import (
 
 // contend takes the mutex InvoiceNumber so many times. While it holds it, the witness file exists: if it is there
 // already, somebody else holds the mutex too.
-func (a *app) contend(ctx context.Context, times int, witness string) error {
+func (a *app) contend(ctx context.Context, times uint, witness string) error {
 	if a.nodes != nil {
 		return errors.New("-contend needs servers that several processes can reach: name them in REDIS_A, REDIS_B and " +
 			"REDIS_C, or one in REDIS_URL")

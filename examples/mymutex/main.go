@@ -10,7 +10,7 @@
 //
 //	mymutex -contend 500 -witness /tmp/witness
 //
-// It exits with 0 if all went well, and with 1 if not.
+// It exits with 0 if all went well, with 1 if not, and with 2 if it was called wrongly.
 package main
 
 import (
@@ -25,10 +25,14 @@ import (
 )
 
 func main() {
-	contend := flag.Int("contend", 0, "take the mutex InvoiceNumber that many `times` and look out for a second holder")
+	contend := flag.Uint("contend", 0, "take the mutex InvoiceNumber that many `times` and look out for a second holder")
 	witness := flag.String("witness", filepath.Join(os.TempDir(), "mymutex.witness"),
 		"the `file` that exists while -contend holds the mutex")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "mymutex: unexpected argument %q\n", flag.Arg(0))
+		os.Exit(2)
+	}
 
 	// An interrupt ends ctx, and with it everything that waits for a lock; what is held is released.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -40,7 +44,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, contend int, witness string) error {
+func run(ctx context.Context, contend uint, witness string) error {
 	servers, err := chooseServers(os.Getenv)
 	if err != nil {
 		return err

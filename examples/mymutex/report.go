@@ -36,12 +36,14 @@ func (a *app) reportIsBuiltOnce(ctx context.Context) error {
 	for range workers {
 		go func() { results <- a.locks.NightlyReport.Synchronize(ctx, build) }()
 	}
-	var errs []error
+	var failed error
 	for range workers {
-		errs = append(errs, <-results)
+		if err := <-results; err != nil {
+			failed = err
+		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
+	if failed != nil {
+		return failed
 	}
 	fmt.Println("   There were never two inside.")
 	return nil
