@@ -1,0 +1,179 @@
+package mutex_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mutexgen/mutexgen/internal/redistest"
+	"github.com/mutexgen/mutexgen/mutex"
+)
+
+// witness sees two holders at once, if there ever are: with a counter in this process, and with a counter and a value on
+// a server that is none of the mutex's nodes. The value is read and written back one larger, as by an application that
+// relies on the lock alone: with two holders, some of its steps are lost.
+type witness struct {
+	t       *testing.T
+	server  *redis.Client
+	holders atomic.Int32
+	holds   atomic.Int64
+}
+
+func newWitness(t *testing.T) *witness {
+	return &witness{t: t, server: client(t, redistest.Start(t).URL())}
+}
+
+// hold is what a holder does.
+func (w *witness) hold(context.Context) error {
+	if n := w.holders.Add(1); n != 1 {
+		w.t.Errorf("%d holders at once", n)
+	}
+	defer w.holders.Add(-1)
+	ctx := context.Background() // not the holder's own: what it began must be seen to its end
+	if n, err := w.server.Incr(ctx, "holders").Result(); n != 1 || err != nil {
+		w.t.Errorf("%d holders at once, %v", n, err)
+	}
+	value, err := w.server.Get(ctx, "value").Int64()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return err
+	}
+	if err := w.server.Set(ctx, "value", value+1, 0).Err(); err != nil {
+		return err
+	}
+	w.holds.Add(1)
+	return w.server.Decr(ctx, "holders").Err()
+}
+
+// check compares the value with the number of holds, and returns that.
+func (w *witness) check() int64 {
+	w.t.Helper()
+	value, err := w.server.Get(w.t.Context(), "value").Result()
+	if holds := w.holds.Load(); value != strconv.FormatInt(holds, 10) {
+		w.t.Errorf("after %d holds the value is %q, %v", holds, value, err)
+	}
+	return w.holds.Load()
+}
+
+func TestManyContendersOnThreeNodesNeverHoldTogether(t *testing.T) {
+	t.Parallel()
+	servers := redistest.StartN(t, 3)
+	w := newWitness(t)
+	const goroutines, each = 64, 6
+	// Half of them share a set, as goroutines of one process; each of the others has its own, as a process of its own.
+	shared := open(t, contended(servers))
+	var contenders sync.WaitGroup
+	for i := range goroutines {
+		set := shared
+		if i%2 == 1 {
+			set = open(t, contended(servers))
+		}
+		contenders.Go(func() {
+			for range each {
+				if err := at(set, "k").Synchronize(t.Context(), w.hold); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	contenders.Wait()
+	if holds := w.check(); holds != goroutines*each {
+		t.Errorf("%d holds; want %d", holds, goroutines*each)
+	}
+	wantNoKeys(t, servers...)
+}
+
+// contended is a definition for many who wait.
+func contended(servers []*redistest.Server) mutex.Definition {
+	return with(on(urls(servers)...), func(d *mutex.Definition) {
+		d.Wait, d.RetryInterval, d.RetryJitter = mutex.Forever, 10*time.Millisecond, 9*time.Millisecond
+		d.NodeTimeout = time.Second
+	})
+}
+
+// One node after the other dies, hangs, or loses its connections while others contend. Without a quorum an acquire may fail;
+// nothing may make two holders. Nodes that die here keep their data: without it, they could vote twice.
+func TestFaultsUnderContentionNeverMakeTwoHolders(t *testing.T) {
+	t.Parallel()
+	servers := redistest.StartN(t, 3)
+	w := newWitness(t)
+	set := open(t, with(contended(servers), func(d *mutex.Definition) { d.NodeTimeout = nodeTimeout }))
+	others := open(t, with(contended(servers), func(d *mutex.Definition) { d.NodeTimeout = nodeTimeout }))
+	ctx, stop := context.WithCancel(t.Context())
+	var contenders sync.WaitGroup
+	var failed atomic.Int64
+	for i := range 16 {
+		contenders.Go(func() {
+			for ctx.Err() == nil {
+				m := at([]*mutex.Set{set, others}[i%2], "k")
+				err := m.Synchronize(ctx, w.hold)
+				switch {
+				case err == nil, ctx.Err() != nil:
+				case errors.Is(err, mutex.ErrNoQuorum), errors.Is(err, mutex.ErrLockLost):
+					failed.Add(1)
+					time.Sleep(5 * time.Millisecond)
+				default:
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range 12 {
+		s := servers[i%3]
+		switch i / 3 {
+		case 0, 2:
+			for range 5 {
+				s.CLI("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+				time.Sleep(10 * time.Millisecond)
+			}
+		default:
+			s.Pause()
+			time.Sleep(50 * time.Millisecond)
+			s.Resume()
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	before := w.holds.Load()
+	eventually(t, "work goes on after the faults", func() bool { return w.holds.Load() > before+10 })
+	stop()
+	contenders.Wait()
+	if holds := w.check(); holds < 30 {
+		t.Errorf("%d holds only, %d failed", holds, failed.Load())
+	}
+	wantNoKeys(t, servers...)
+}
+
+// What contenders leave must not depend on when they give up.
+func TestContendersThatGiveUpLeaveNothing(t *testing.T) {
+	t.Parallel()
+	servers := redistest.StartN(t, 3)
+	set := open(t, contended(servers))
+	var contenders sync.WaitGroup
+	for i := range 48 {
+		contenders.Go(func() {
+			for j := range 6 {
+				ctx, cancel := context.WithTimeout(t.Context(), rand.N(60*time.Millisecond))
+				err := at(set, fmt.Sprint("k", (i+j)%4)).Synchronize(ctx, func(context.Context) error {
+					time.Sleep(time.Millisecond)
+					return nil
+				})
+				cancel()
+				if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	contenders.Wait()
+	wantNoKeys(t, servers...)
+	for i := range 4 {
+		release(t, acquire(t, at(set, fmt.Sprint("k", i)), mutex.WithWait(0)))
+	}
+}
