@@ -1,0 +1,32 @@
+# `make test` is the whole test: CI runs the same (.ci/run).
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.NOTPARALLEL:
+
+.PHONY: test
+test: tools check
+	go test -race -timeout 8m ./...
+
+# What the tests need besides Go: redis-server, and a C compiler for the race detector.
+.PHONY: tools
+tools:
+	@.ci/tools
+
+# That the generated code is up to date is a test (examples/mymutex/locks).
+.PHONY: check
+check:
+	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then \
+		echo "not formatted (make fmt does it):"; echo "$$unformatted"; exit 1; \
+	fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+.PHONY: fmt
+fmt:
+	gofmt -w .
+
+# Writes the Go code of mutexes.yaml.
+.PHONY: generate
+generate:
+	go generate ./...

@@ -1,0 +1,231 @@
+package mutexgen_test
+
+import (
+	"fmt"
+	"go/format"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// block is a piece of code in the README.
+type block struct{ language, code string }
+
+var blocks = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
+
+func blocksOf(text string) []block {
+	var found []block
+	for _, match := range blocks.FindAllStringSubmatch(text, -1) {
+		found = append(found, block{language: match[1], code: match[2]})
+	}
+	return found
+}
+
+// readme is the README, or the section of it that bears a title.
+func readme(t *testing.T, title string) string {
+	t.Helper()
+	content, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(content)
+	if title == "" {
+		return text
+	}
+	_, text, found := strings.Cut(text, "\n## "+title+"\n")
+	if !found {
+		t.Fatalf("README.md has no section %q", title)
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	return text
+}
+
+// application is a module of its own that does what the README says.
+type application struct {
+	t   *testing.T
+	dir string
+}
+
+func newApplication(t *testing.T) *application {
+	t.Helper()
+	repository, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &application{t: t, dir: t.TempDir()}
+	a.write("go.mod", "module example.com/app\n\ngo 1.26.0\n\nreplace github.com/mutexgen/mutexgen => "+repository+"\n")
+	sums, err := os.ReadFile("go.sum") // so that nothing has to be looked up
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.write("go.sum", string(sums))
+	return a
+}
+
+func (a *application) write(name, content string) {
+	a.t.Helper()
+	if err := os.WriteFile(filepath.Join(a.dir, name), []byte(content), 0o644); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// run runs a line of shell in the application's folder and returns what it prints.
+func (a *application) run(line string) string {
+	a.t.Helper()
+	command := exec.Command("sh", "-c", line)
+	command.Dir = a.dir
+	// Whatever is needed is in the module cache, for this module needs it, too.
+	command.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "GOPROXY=off")
+	output, err := command.CombinedOutput()
+	if err != nil {
+		a.t.Fatalf("%s: %v\n%s", line, err, output)
+	}
+	return string(output)
+}
+
+func TestTheStepsAndTheGoCodeOfTheReadmeWork(t *testing.T) {
+	a := newApplication(t)
+	definitions := blocksOf(readme(t, ""))[0]
+	if definitions.language != "yaml" {
+		t.Fatalf("the README begins with %s, not with a mutexes.yaml", definitions.language)
+	}
+	var locksFile string
+	for _, b := range blocksOf(readme(t, "Add it to an application")) {
+		if b.language == "go" {
+			locksFile = b.code
+			a.write("locks/locks.go", b.code)
+			a.write("locks/mutexes.yaml", definitions.code)
+			continue
+		}
+		for line := range strings.Lines(b.code) {
+			// Tidying also wants what the tests of our dependencies need, which we never load.
+			line = strings.Replace(line, "go mod tidy", "go get -t ./...", 1)
+			if output := a.run(line); strings.HasPrefix(line, "go generate") && output != "" {
+				t.Errorf("%s: %s", line, output)
+			}
+		}
+	}
+	if _, err := os.Stat(filepath.Join(a.dir, "locks", "mutexes_gen.go")); err != nil {
+		t.Fatal(err)
+	}
+
+	a.write("around.go", around)
+	fragments := 0
+	for _, b := range blocksOf(readme(t, "")) {
+		if b.language != "go" || b.code == locksFile {
+			continue
+		}
+		fragments++
+		if formatted, err := format.Source([]byte(b.code)); err != nil || string(formatted) != b.code {
+			t.Errorf("not formatted (%v):\n%s", err, b.code)
+		}
+		name := fmt.Sprintf("fragment%d.go", fragments)
+		if strings.HasPrefix(b.code, "func Test") {
+			name = fmt.Sprintf("fragment%d_test.go", fragments)
+		}
+		a.write(name, asFile(b.code, fragments))
+	}
+	if fragments < 5 {
+		t.Errorf("the README has only %d pieces of Go", fragments)
+	}
+	a.run("go vet ./...")
+	if output := a.run("go test ./..."); !strings.Contains(output, "ok  \texample.com/app\t") {
+		t.Errorf("go test: %s", output)
+	}
+}
+
+// around is what the README's pieces of code take for granted.
+const around = `package app
+
+import "context"
+
+var accountID int64
+
+func buildReport(ctx context.Context) error { return ctx.Err() }
+
+func transfer(ctx context.Context, accountID int64) error { return ctx.Err() }
+
+func readBalance(ctx context.Context, accountID int64) (int, error) { return 0, ctx.Err() }
+`
+
+// packages are those that the README's pieces of code use, by what shows that they do.
+var packages = []struct{ use, path string }{
+	{`\bcontext\.`, "context"},
+	{`\berrors\.`, "errors"},
+	{`\blog\.`, "log"},
+	{`\bslog\.`, "log/slog"},
+	{`\btesting\.`, "testing"},
+	{`\btime\.`, "time"},
+	{`\btls\.`, "crypto/tls"},
+	{`\bmutex\.`, "github.com/mutexgen/mutexgen/mutex"},
+	{`\bmutextest\.`, "github.com/mutexgen/mutexgen/mutex/mutextest"},
+	{`\bredis\.Options\b`, "github.com/redis/go-redis/v9"},
+	{`\blocks\.(Open\b|Mutexes\b)`, "example.com/app/locks"},
+}
+
+// asFile makes a Go file of a piece of code: declarations as they are, statements as the body of a function.
+func asFile(code string, number int) string {
+	if !strings.HasPrefix(code, "func ") {
+		parameters := "ctx context.Context"
+		if !strings.Contains(code, "locks.Open(") {
+			parameters += ", locks *locks.Mutexes"
+		}
+		lines := strings.Split(strings.TrimSpace(code), "\n")
+		if !strings.HasPrefix(lines[len(lines)-1], "return ") {
+			code += "return nil\n"
+		}
+		code = fmt.Sprintf("func fragment%d(%s) error {\n%s}\n", number, parameters, code)
+	}
+	var file strings.Builder
+	file.WriteString("package app\n\nimport (\n")
+	for _, p := range packages {
+		if regexp.MustCompile(p.use).MatchString(code) {
+			fmt.Fprintf(&file, "\t%q\n", p.path)
+		}
+	}
+	file.WriteString(")\n\n" + code)
+	return file.String()
+}
+
+func TestTheReadmeDescribesEveryFieldOfMutexesYAML(t *testing.T) {
+	type row struct{ meaning, fallback string }
+	rows := make(map[string]row)
+	for line := range strings.Lines(readme(t, "mutexes.yaml")) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		name, isField := strings.CutPrefix(strings.TrimSpace(cells[0]), "`")
+		if !isField || len(cells) != 3 {
+			continue
+		}
+		name = strings.TrimSuffix(name, "`")
+		if _, twice := rows[name]; twice {
+			t.Errorf("%s is described twice", name)
+		}
+		rows[name] = row{meaning: cells[1], fallback: cells[2]}
+	}
+	for _, field := range definition.Fields() {
+		r, described := rows[field.Name]
+		delete(rows, field.Name)
+		if !described {
+			t.Errorf("%s is not described", field.Name)
+			continue
+		}
+		if field.Default != "" && !strings.Contains(r.fallback, "`"+field.Default+"`") {
+			t.Errorf("%s: the default is %s, not %s", field.Name, field.Default, r.fallback)
+		}
+		if says := strings.Contains(r.meaning, "**Not yet**"); says != (field.NotYet != nil) {
+			t.Errorf("%s: whether it is honoured yet is not as the README says", field.Name)
+		}
+	}
+	for name := range rows {
+		t.Errorf("%s is described, but there is no such field", name)
+	}
+}
