@@ -77,7 +77,13 @@ func (r reply) permanent() bool {
 		return false
 	}
 	var clusterMode *clusterModeError
-	return errors.As(r.err, &clusterMode) || hasCode(r.err, "NOPERM", "NOAUTH", "WRONGPASS", "MOVED", "CROSSSLOT")
+	return errors.As(r.err, &clusterMode) || noPermission(r.err) || hasCode(r.err, "NOAUTH", "WRONGPASS", "MOVED", "CROSSSLOT")
+}
+
+// noPermission tells whether a server's user may not do what was asked. Of a command in a script, Redis 7.0 says so
+// without a code.
+func noPermission(err error) bool {
+	return hasCode(err, "NOPERM") || hasCode(err, "ERR") && strings.Contains(err.Error(), "user executing the script can't")
 }
 
 // hasCode tells whether err is, or wraps, an error reply of a server that starts with one of the codes.
@@ -106,8 +112,8 @@ func hint(err error) string {
 		return ""
 	case errors.As(err, &clusterMode), hasCode(err, "MOVED", "CROSSSLOT", "CLUSTERDOWN"):
 		return "the server runs in cluster mode; url and servers name independent servers"
-	case hasCode(err, "NOPERM"):
-		return "the server's user may not do this; it needs the commands set, get, del, eval and evalsha on the mutex's keys"
+	case noPermission(err):
+		return "the server's user may not do this; it needs the commands set, get, del, pexpire, eval and evalsha on the mutex's keys"
 	case hasCode(err, "NOAUTH", "WRONGPASS"):
 		return "check the user and the password in the node's URL"
 	case hasCode(err, "READONLY"):
