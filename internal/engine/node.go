@@ -56,7 +56,7 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	own.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	own.Dialer = dialer(&own)
 	own.OnConnect = onConnect(own.OnConnect)
-	return e.addNode(nodeName(&own), &wire{client: redis.NewClient(&own)}, options.Timeout, options.ReconnectionInterval)
+	return e.addNode(nodeName(&own), newWire(&own), options.Timeout, options.ReconnectionInterval)
 }
 
 func (e *Engine) addNode(name string, t transport, timeout, reconnection time.Duration) *Node {

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"time"
@@ -75,7 +76,12 @@ var (
 
 // wire is a transport on a go-redis client.
 type wire struct {
-	client *redis.Client
+	options *redis.Options
+	client  *redis.Client
+}
+
+func newWire(options *redis.Options) *wire {
+	return &wire{options: options, client: redis.NewClient(options)}
 }
 
 func (w *wire) exec(ctx context.Context, batch []*call) {
@@ -135,17 +141,29 @@ func releasedLater(following []*call, q *question) bool {
 	})
 }
 
-func (w *wire) send(ctx context.Context, commands []redis.Cmder) error {
+func (w *wire) send(ctx context.Context, commands []redis.Cmder) (err error) {
+	defer w.catch(&err)
 	pipe := w.client.Pipeline()
 	if err := pipe.BatchProcess(ctx, commands...); err != nil {
 		return err
 	}
-	_, err := pipe.Exec(ctx)
+	_, err = pipe.Exec(ctx)
 	return err
 }
 
-func (w *wire) ping(ctx context.Context) error {
-	err := w.client.Ping(ctx).Err()
+// catch makes a panic of go-redis's an error: it panics at lengths beyond all memory, which whatever else listens on a
+// port may send. A pool doesn't get back the connection that was being greeted then, so the client is replaced.
+func (w *wire) catch(err *error) {
+	if r := recover(); r != nil {
+		w.client.Close()
+		w.client = redis.NewClient(w.options)
+		*err = fmt.Errorf("the server's answer is none of a Redis: %v", r)
+	}
+}
+
+func (w *wire) ping(ctx context.Context) (err error) {
+	defer w.catch(&err)
+	err = w.client.Ping(ctx).Err()
 	if hasCode(err, "NOPERM", "LOADING", "BUSY", "MASTERDOWN") {
 		return nil
 	}
