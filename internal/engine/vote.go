@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -53,7 +54,17 @@ func (v Vote) String() string {
 	if v.Err == nil {
 		return v.Node + ": " + v.Answer.String()
 	}
-	return fmt.Sprintf("%s: %s: %v", v.Node, v.Answer, v.Err)
+	return fmt.Sprintf("%s: %s: %s", v.Node, v.Answer, printable(v.Err.Error()))
+}
+
+// printable takes the control characters from what a server sent: it ends up in logs and on terminals.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // reply is a node's answer as the engine needs it.
