@@ -54,9 +54,10 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	own.MinIdleConns, own.MaxIdleConns, own.MaxActiveConns = 0, 0, 0
 	own.DisableIdentity = true
 	own.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	own.Dialer = dialer(&own)
+	life, end := context.WithCancel(context.Background())
+	own.Dialer = dialer(life, &own)
 	own.OnConnect = onConnect(own.OnConnect)
-	return e.addNode(nodeName(&own), newWire(&own), options.Timeout, options.ReconnectionInterval)
+	return e.addNode(nodeName(&own), newWire(&own, end), options.Timeout, options.ReconnectionInterval)
 }
 
 func (e *Engine) addNode(name string, t transport, timeout, reconnection time.Duration) *Node {
@@ -96,12 +97,17 @@ func nodeName(o *redis.Options) string {
 // fails. Otherwise its pool would go into a mode of its own after a few failures, in which it re-dials once a second
 // from a goroutine that outlives Close, and logs each failure to the program's standard error: what to do about a node
 // that is down is the lane's business. It also makes certain which questions were never sent.
-func dialer(options *redis.Options) func(context.Context, string, string) (net.Conn, error) {
+//
+// A dial ends with life: go-redis dials in goroutines that nobody waits for, with a context of their own.
+func dialer(life context.Context, options *redis.Options) func(context.Context, string, string) (net.Conn, error) {
 	dial := options.Dialer
 	if dial == nil {
 		dial = redis.NewDialer(options)
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(life, cancel)()
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return failedConn{&dialError{err}}, nil

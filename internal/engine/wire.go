@@ -78,10 +78,12 @@ var (
 type wire struct {
 	options *redis.Options
 	client  *redis.Client
+	// hangUp ends dials under way.
+	hangUp context.CancelFunc
 }
 
-func newWire(options *redis.Options) *wire {
-	return &wire{options: options, client: redis.NewClient(options)}
+func newWire(options *redis.Options, hangUp context.CancelFunc) *wire {
+	return &wire{options: options, client: redis.NewClient(options), hangUp: hangUp}
 }
 
 func (w *wire) exec(ctx context.Context, batch []*call) {
@@ -170,7 +172,10 @@ func (w *wire) ping(ctx context.Context) (err error) {
 	return err
 }
 
-func (w *wire) close() error { return w.client.Close() }
+func (w *wire) close() error {
+	w.hangUp()
+	return w.client.Close()
+}
 
 // interpret reads a command's reply; sent is what sending its whole batch returned. Only what says yes in so many words
 // is a yes: when a handshake fails, go-redis returns the error for the batch and leaves each command without error and
