@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -176,4 +177,48 @@ func TestContendersThatGiveUpLeaveNothing(t *testing.T) {
 	for i := range 4 {
 		release(t, acquire(t, at(set, fmt.Sprint("k", i)), mutex.WithWait(0)))
 	}
+}
+
+// More than fit into a batch, all at once, and each its own.
+//
+// Not parallel: it counts goroutines.
+func TestManyLocksAtOnce(t *testing.T) {
+	servers := redistest.StartN(t, 3)
+	set := open(t, with(on(urls(servers)...), func(d *mutex.Definition) { d.NodeTimeout = time.Second }))
+	release(t, acquire(t, at(set, "warm")))
+	before := runtime.NumGoroutine()
+	const locks = 600
+	held := make([]*mutex.Lock[counter], locks)
+	var workers sync.WaitGroup
+	for i := range held {
+		workers.Go(func() {
+			lock, err := at(set, fmt.Sprint("k", i)).AcquireLock(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			held[i] = lock
+		})
+	}
+	workers.Wait()
+	if n := len(set.Held()); n != locks {
+		t.Errorf("%d locks are held; want %d", n, locks)
+	}
+	goroutinesReturnTo(t, before) // no goroutine stays for a lock
+	for i := range held {
+		workers.Go(func() {
+			m := at(set, fmt.Sprint("k", i))
+			if err := m.ExtendLock(t.Context(), held[i], time.Minute); err != nil {
+				t.Error(err)
+			}
+			if _, err := m.AcquireLock(t.Context()); !errors.Is(err, mutex.ErrAlreadyLocked) {
+				t.Error(err)
+			}
+			if err := m.ReleaseLock(t.Context(), held[i]); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	workers.Wait()
+	wantNoKeys(t, servers...)
+	goroutinesReturnTo(t, before)
 }
