@@ -98,7 +98,7 @@ func p99(durations []time.Duration) time.Duration {
 	return sorted[len(sorted)*99/100]
 }
 
-// untilAllVote waits until a lock's key reaches every node.
+// untilAllVote waits until a lock's key reaches every node, and its release too.
 func untilAllVote(t *testing.T, set *mutex.Set, servers []*redistest.Server) {
 	t.Helper()
 	eventually(t, "every node votes", func() bool {
@@ -110,6 +110,10 @@ func untilAllVote(t *testing.T, set *mutex.Set, servers []*redistest.Server) {
 		time.Sleep(5 * time.Millisecond)
 		return !slices.ContainsFunc(servers, func(s *redistest.Server) bool { return s.Get("all") == "" })
 	})
+	for _, s := range servers {
+		eventually(t, "every node hears of the release", func() bool { return s.Get("all") == "" })
+	}
+	time.Sleep(20 * time.Millisecond) // its answer is still under way, and there is nobody who tells when it came
 }
 
 func TestMajorityOfNodesGoneIsNoQuorum(t *testing.T) {
