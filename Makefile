@@ -4,9 +4,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .NOTPARALLEL:
 
+# One package after the other: tests of what a deadline does would meet deadlines of their own on a busy machine.
 .PHONY: test
 test: tools check
-	go test -race -timeout 8m ./...
+	go test -race -p 1 -timeout 8m ./...
 
 # What the tests need besides Go: redis-server, and a C compiler for the race detector.
 .PHONY: tools
