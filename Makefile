@@ -4,7 +4,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .NOTPARALLEL:
 
-# One package after the other: tests of what a deadline does would meet deadlines of their own on a busy machine.
+# One package after the other, for some tests time what others would delay.
 .PHONY: test
 test: tools check
 	go test -race -p 1 -timeout 8m ./...
