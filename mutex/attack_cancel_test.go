@@ -165,7 +165,7 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 	servers[2].Kill()
 	before := runtime.NumGoroutine()
 	for range 3 {
-		set := open(t, on(urls(servers)...))
+		set := open(t, hasty(on(urls(servers)...)))
 		var workers sync.WaitGroup
 		for range 16 {
 			workers.Go(func() {

@@ -25,35 +25,35 @@ var outages = []struct {
 
 // Not parallel: it measures time.
 func TestMinorityOfNodesGoneCostsNoLatency(t *testing.T) {
-	const budget = 100 * time.Millisecond
+	const budget = 200 * time.Millisecond
 	for _, nodes := range []int{3, 5} {
 		gone := nodes / 2
 		for _, outage := range outages {
 			t.Run(fmt.Sprintf("%d of %d %s", gone, nodes, outage.name), func(t *testing.T) {
 				servers := redistest.StartN(t, nodes)
 				set := open(t, with(on(urls(servers)...), func(d *mutex.Definition) { d.NodeTimeout = budget }))
-				const measurements = 3
+				const measurements = 3 // a machine that hiccups gets another chance
 				for i := 1; ; i++ {
-					var healthy, wounded []time.Duration
+					var healthy, wounded measurement
 					for range 2 {
-						healthy = append(healthy, pairs(t, set)...)
+						healthy.pairs(t, set)
 						for _, s := range servers[:gone] {
 							outage.begin(s)
 						}
-						wounded = append(wounded, pairs(t, set)...)
+						wounded.pairs(t, set)
 						for _, s := range servers[:gone] {
 							outage.end(s)
 						}
 						untilAllVote(t, set, servers)
 					}
-					limit := 2*p99(healthy) + 5*time.Millisecond
-					longest := slices.Max(wounded)
-					if p99(wounded) <= limit && longest < budget {
+					limit, longest := 2*p99(healthy.durations)+5*time.Millisecond, slices.Max(wounded.durations)
+					if wounded.failed == nil && p99(wounded.durations) <= limit && longest < budget {
 						break
 					}
-					t.Logf("p99 %v and at most %v with nodes gone, p99 %v with all", p99(wounded), longest, p99(healthy))
-					if i == measurements { // a machine that hiccups gets another chance
-						t.Errorf("in %d measurements p99 was above twice that of all nodes plus 5 ms, or somebody waited for a node", i)
+					t.Logf("with nodes gone p99 %v, at most %v, error %v; with all p99 %v, error %v",
+						p99(wounded.durations), longest, wounded.failed, p99(healthy.durations), healthy.failed)
+					if i == measurements {
+						t.Errorf("in %d measurements p99 was above twice that of all nodes plus 5 ms, or somebody waited for a node, or failed", i)
 						break
 					}
 				}
@@ -63,34 +63,37 @@ func TestMinorityOfNodesGoneCostsNoLatency(t *testing.T) {
 	}
 }
 
-// pairs acquires and releases on a few keys side by side, and returns how long each pair took. It goes on for long enough
-// that a node which hangs is found to be down meanwhile.
-func pairs(t *testing.T, set *mutex.Set) []time.Duration {
+// measurement is how long acquiring and releasing took, and the last failure.
+type measurement struct {
+	mu        sync.Mutex // guards what follows
+	durations []time.Duration
+	failed    error
+}
+
+// pairs acquires and releases on a few keys side by side. It goes on for long enough that a node which hangs is found to be
+// down meanwhile.
+func (m *measurement) pairs(t *testing.T, set *mutex.Set) {
 	began := time.Now()
-	var mu sync.Mutex
-	var durations []time.Duration
 	var workers sync.WaitGroup
 	for i := range 4 {
 		workers.Go(func() {
-			for start := began; start.Sub(began) < 300*time.Millisecond; {
+			for start := began; start.Sub(began) < 450*time.Millisecond; {
 				start = time.Now()
 				lock, err := at(set, fmt.Sprint("k", i)).AcquireLock(t.Context())
 				if err == nil {
 					err = mutex.ReleaseLock(t.Context(), lock)
 				}
 				d := time.Since(start)
+				m.mu.Lock()
+				m.durations = append(m.durations, d)
 				if err != nil {
-					t.Error(err)
-					return
+					m.failed = err
 				}
-				mu.Lock()
-				durations = append(durations, d)
-				mu.Unlock()
+				m.mu.Unlock()
 			}
 		})
 	}
 	workers.Wait()
-	return durations
 }
 
 func p99(durations []time.Duration) time.Duration {
@@ -124,7 +127,7 @@ func TestMajorityOfNodesGoneIsNoQuorum(t *testing.T) {
 				t.Parallel()
 				servers := redistest.StartN(t, nodes)
 				gone, alive := servers[:nodes/2+1], servers[nodes/2+1:]
-				set := open(t, with(on(urls(servers)...), func(d *mutex.Definition) { d.Expiration = time.Hour }))
+				set := open(t, with(hasty(on(urls(servers)...)), func(d *mutex.Definition) { d.Expiration = time.Hour }))
 				untilAllVote(t, set, servers)
 				m := at(set, "k")
 				kept, given := acquire(t, at(set, "kept")), acquire(t, at(set, "given"))

@@ -204,7 +204,7 @@ func TestPortsThatAreNotRedis(t *testing.T) {
 			t.Parallel()
 			address := test.listen(t)
 			var n notes
-			d := on(test.scheme + "://user:Qqpwz%2FXx%40vj@" + address)
+			d := hasty(on(test.scheme + "://user:Qqpwz%2FXx%40vj@" + address))
 			set := open(t, d, mutex.WithLogger(n.logger()), mutex.WithTrace(n.trace()))
 			m := at(set, "k")
 			for range 3 {

@@ -95,6 +95,9 @@ func (b *bench) open(t *testing.T, change ...func(d *mutex.Definition)) mutex.Mu
 	return at(open(t, d), b.key)
 }
 
+// shortLived makes room for expirations of some 300 ms.
+func shortLived(d *mutex.Definition) { d.NodeTimeout = nodeTimeout }
+
 // values are what stands at a key on each node; empty where there is nothing.
 func (b *bench) values(t *testing.T, key string) []string {
 	t.Helper()
@@ -124,6 +127,21 @@ func (b *bench) wantEverywhere(t *testing.T, key string) string {
 		return true
 	})
 	return owner
+}
+
+// wantQuorum returns the value that a quorum of nodes holds at a key.
+func (b *bench) wantQuorum(t *testing.T, key string) string {
+	t.Helper()
+	votes := make(map[string]int)
+	values := b.values(t, key)
+	for _, value := range values {
+		votes[value]++
+		if value != "" && votes[value] > len(values)/2 {
+			return value
+		}
+	}
+	t.Errorf("no quorum holds one value at %q: %q", key, values)
+	return ""
 }
 
 // wantNowhere waits until no node holds anything at a key.
@@ -298,7 +316,7 @@ func maxRetryCounts(t *testing.T, b *bench) {
 }
 
 func expiryLetsTheNextIn(t *testing.T, b *bench) {
-	m := b.open(t)
+	m := b.open(t, shortLived)
 	old := acquire(t, m, mutex.WithExpiration(300*time.Millisecond))
 	next := acquire(t, m, mutex.WithWait(soon))
 	if old.Err() == nil {
@@ -306,7 +324,7 @@ func expiryLetsTheNextIn(t *testing.T, b *bench) {
 	}
 	wantError(t, old.Err(), mutex.ErrLockLost)
 	<-old.Done()
-	owner := b.wantEverywhere(t, b.key)
+	owner := b.wantQuorum(t, b.key) // on a node that let the old one's key expire last it may be missing
 	wantError(t, mutex.ExtendLock(t.Context(), old, time.Minute), mutex.ErrNotHeld)
 	wantError(t, mutex.ReleaseLock(t.Context(), old), mutex.ErrNotHeld)
 	wantError(t, mutex.ReleaseLock(t.Context(), old), mutex.ErrNotHeld)
@@ -314,7 +332,7 @@ func expiryLetsTheNextIn(t *testing.T, b *bench) {
 	if exists, err := m.ExistsLock(t.Context()); !exists || err != nil {
 		t.Errorf("the next lock exists: %v, %v", exists, err)
 	}
-	if b.wantEverywhere(t, b.key) != owner || next.Err() != nil {
+	if b.wantQuorum(t, b.key) != owner || next.Err() != nil {
 		t.Error("the old owner touched the next one's lock")
 	}
 	if _, longest := b.remaining(t, b.key); longest > 10*time.Second {
@@ -525,7 +543,7 @@ func synchronizeReleases(t *testing.T, b *bench) {
 }
 
 func synchronizeTells(t *testing.T, b *bench) {
-	m := b.open(t, func(d *mutex.Definition) { d.DriftFactor = 0.1 })
+	m := b.open(t, shortLived, func(d *mutex.Definition) { d.DriftFactor = 0.1 })
 	failure := errors.New("fn failed")
 	const expiration = 600 * time.Millisecond
 	var expires, told time.Time
@@ -573,7 +591,7 @@ func synchronizePassesOn(t *testing.T, b *bench) {
 }
 
 func resultReturns(t *testing.T, b *bench) {
-	m := b.open(t)
+	m := b.open(t, shortLived)
 	failure := errors.New("fn failed")
 	var s mutex.Synchronizer = m
 	got, err := mutex.Result(t.Context(), s, func(context.Context) (int, error) { return 4711, nil })
@@ -616,7 +634,7 @@ func parametersMakeLocks(t *testing.T, b *bench) {
 }
 
 func heldLists(t *testing.T, b *bench) {
-	set := open(t, on(b.urls...))
+	set := open(t, hasty(on(b.urls...)))
 	if held := set.Held(); len(held) != 0 {
 		t.Fatalf("held: %v", held)
 	}

@@ -82,7 +82,7 @@ func TestRedisOptionsAreAdjustedOncePerNode(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--requirepass", "p@ss/w:rd%")
 	var adjusted, dialled, connected, asked atomic.Int32
-	set := open(t, on(server.URL()),
+	set := open(t, hasty(on(server.URL())),
 		mutex.WithRedisOptions(func(_ string, o *redis.Options) {
 			adjusted.Add(1)
 			o.CredentialsProvider = func() (string, string) {

@@ -19,8 +19,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // counter is the type that generated code would declare for the definition named Counter.
 type counter struct{}
 
-// What the definitions of these tests have in common, unless a test says otherwise.
 const (
+	// patience is the nodes' budget where all is well: a busy machine must not make a node seem down.
+	patience = time.Second
+	// nodeTimeout is the budget where nodes fail, or expirations are short; see hasty.
 	nodeTimeout  = 250 * time.Millisecond
 	reconnection = 100 * time.Millisecond
 	// slack is what a busy machine may add to any time that a test bounds.
@@ -33,7 +35,7 @@ const (
 func on(urls ...string) mutex.Definition {
 	d := mutex.Definition{
 		Name: "Counter", Key: "{key:string}", Expiration: 10 * time.Second, RetryInterval: 20 * time.Millisecond,
-		RetryJitter: 10 * time.Millisecond, DriftFactor: 0.01, NodeTimeout: nodeTimeout, PoolSize: 2,
+		RetryJitter: 10 * time.Millisecond, DriftFactor: 0.01, NodeTimeout: patience, PoolSize: 2,
 		ReconnectionInterval: reconnection,
 	}
 	if len(urls) == 1 {
@@ -44,7 +46,13 @@ func on(urls ...string) mutex.Definition {
 	return d
 }
 
-// with changes a definition in place.
+// hasty gives a definition's nodes little time.
+func hasty(d mutex.Definition) mutex.Definition {
+	d.NodeTimeout = nodeTimeout
+	return d
+}
+
+// with is a definition with a change.
 func with(d mutex.Definition, change func(d *mutex.Definition)) mutex.Definition {
 	change(&d)
 	return d

@@ -68,7 +68,7 @@ func TestTraceIsToldOfEveryOperation(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	var n notes
-	set := open(t, with(on(server.URL()), func(d *mutex.Definition) { d.MaxRetry = 2 }), mutex.WithTrace(n.trace()))
+	set := open(t, with(hasty(on(server.URL())), func(d *mutex.Definition) { d.MaxRetry = 2 }), mutex.WithTrace(n.trace()))
 	m := at(set, "k")
 	lock := acquire(t, m)
 	if _, err := m.AcquireLock(t.Context()); !errors.Is(err, mutex.ErrAlreadyLocked) {
@@ -109,7 +109,7 @@ func TestTraceIsToldOfEveryOperation(t *testing.T) {
 func TestTraceMayBePartial(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	m := at(open(t, on(server.URL()), mutex.WithTrace(&mutex.Trace{})), "k")
+	m := at(open(t, hasty(on(server.URL())), mutex.WithTrace(&mutex.Trace{})), "k")
 	lock := acquire(t, m, mutex.WithExpiration(600*time.Millisecond))
 	_, err := m.AcquireLock(t.Context())
 	wantError(t, err, mutex.ErrAlreadyLocked)
@@ -127,7 +127,7 @@ func TestLogTellsOfTroubleOnly(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	var n notes
-	m := at(open(t, on(server.URL()), mutex.WithLogger(n.logger())), "k")
+	m := at(open(t, hasty(on(server.URL())), mutex.WithLogger(n.logger())), "k")
 	for range 20 {
 		lock := acquire(t, m)
 		_, err := m.AcquireLock(t.Context())
