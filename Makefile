@@ -7,6 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # One package after the other, for some tests time what others would delay.
 .PHONY: test
 test: tools check
+	go build -race ./...
 	go test -race -p 1 -timeout 8m ./...
 
 # What the tests need besides Go: redis-server, and a C compiler for the race detector.
