@@ -240,7 +240,7 @@ func TestMinorityOfStrangersIsOutvoted(t *testing.T) {
 	t.Parallel()
 	servers := redistest.StartN(t, 3)
 	nodes := append(urls(servers), "redis://"+stranger(t, silent), "redis://"+stranger(t, answering("+OK\r\n")))
-	set := open(t, on(nodes...))
+	set := open(t, hasty(on(nodes...)))
 	for range 20 {
 		lock := acquire(t, at(set, "k"))
 		_, err := at(set, "k").AcquireLock(t.Context())

@@ -23,6 +23,7 @@ var targets = []struct {
 	urls func(t *testing.T) []string
 }{
 	{"1 server", func(t *testing.T) []string { return urls(redistest.StartN(t, 1)) }},
+	{"1 server that speaks RESP2", func(t *testing.T) []string { return []string{redistest.Start(t).URL() + "?protocol=2"} }},
 	{"3 servers", func(t *testing.T) []string { return urls(redistest.StartN(t, 3)) }},
 	{"5 servers", func(t *testing.T) []string { return urls(redistest.StartN(t, 5)) }},
 	{"1 embedded", func(t *testing.T) []string { return []string{mutextest.Run(t).URL()} }},

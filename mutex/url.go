@@ -93,7 +93,7 @@ func parse(text string) (*redis.Options, error) {
 	switch {
 	case err != nil:
 		if _, name, ok := strings.Cut(err.Error(), "unexpected option: "); ok {
-			return nil, fmt.Errorf("the URL has an unknown parameter: %s", name)
+			return nil, fmt.Errorf("the URL has an unknown parameter: %q", name)
 		}
 		return nil, errForm
 	case options.DB < 0:

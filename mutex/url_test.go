@@ -72,8 +72,8 @@ func TestNonsenseURLsAreErrorsOfOpen(t *testing.T) {
 		{"redis://localhost?protocol=three", form},
 		{"redis://localhost?read_timeout=soon", form},
 		{"redis://localhost?pool_fifo=maybe", form},
-		{"redis://localhost?databse=1", "unknown parameter: databse"},
-		{"redis://localhost?skip_verify=true", "unknown parameter: skip_verify"},
+		{"redis://localhost?databse=1", `unknown parameter: "databse"`},
+		{"redis://localhost?skip_verify=true", `unknown parameter: "skip_verify"`},
 		{"redis://localhost?db=1;x=2", form},
 		{"redis://localhost?db=%zz", form},
 		{"redis://localhost/0#1", escape},
@@ -181,4 +181,23 @@ func TestPasswordIsNeverTakenForAnAddress(t *testing.T) {
 	} {
 		wantText(t, openError(on(url)), "Counter: url: ")
 	}
+}
+
+// Whatever stands in a URL, Open returns, and an error is one line that begins with the place.
+func FuzzURL(f *testing.F) {
+	for _, url := range []string{
+		"redis://localhost:6379/1?protocol=2", "rediss://user:p%40ss@[::1]", "unix:///var/run/redis.sock?db=1", "${URL:-redis://:${P}@h}",
+		"redis://h?max_active_conns=99999999999&pool_size=-1", "redis:h", "redis://:p@ss?w=rd#@h", "redis://h:0", "\x00", "redis://%zz",
+	} {
+		f.Add(url, "redis://h")
+	}
+	f.Fuzz(func(t *testing.T, url, variable string) {
+		err := openError(on(url), mutex.WithEnv(func(name string) (string, bool) { return variable, name != "MUTEX_COUNTER_URL" }))
+		if err == nil {
+			return
+		}
+		if text := err.Error(); !strings.HasPrefix(text, "Counter: url: ") || strings.ContainsAny(text, "\r\n\x00\x1b") || !utf8.ValidString(text) {
+			t.Errorf("%q: error %q", url, text)
+		}
+	})
 }
