@@ -148,6 +148,50 @@ func TestNodesThatRestartWithTheirKeysKeepTheirLocks(t *testing.T) {
 	wantNoKeys(t, servers...)
 }
 
+// As after a failover whose news has not reached us.
+func TestMasterThatBecomesAReplica(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	m := at(open(t, with(on(server.URL()), func(d *mutex.Definition) { d.Expiration = time.Hour })), "k")
+	lock, given := acquire(t, m), acquire(t, at(open(t, on(server.URL())), "given"))
+	cli(t, server, "REPLICAOF", "127.0.0.1", "1")
+	for _, err := range []error{mutex.ExtendLock(t.Context(), lock, time.Hour), mutex.ReleaseLock(t.Context(), lock)} {
+		wantError(t, err, mutex.ErrNoQuorum)
+		wantText(t, err, "READONLY", "hint: the server is a replica; name the master")
+	}
+	if exists, err := m.ExistsLock(t.Context()); !exists || err != nil {
+		t.Errorf("a replica can be read: exists %v, %v", exists, err)
+	}
+	cli(t, server, "REPLICAOF", "NO", "ONE")
+	eventually(t, "the release is made up for", func() bool { return server.Get("k") == "" })
+	release(t, given)
+}
+
+// Servers before Redis 6 know no HELLO.
+func TestServersWithoutHello(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"--requirepass", secret}} {
+		server := redistest.Start(t, append(args, "--rename-command", "HELLO", "")...)
+		url := server.URL()
+		if args != nil {
+			url = withSecret(server, "")
+		}
+		m := at(open(t, on(url)), "k")
+		lock := acquire(t, m)
+		_, err := m.AcquireLock(t.Context())
+		wantError(t, err, mutex.ErrAlreadyLocked)
+		if err := mutex.ExtendLock(t.Context(), lock, time.Minute); err != nil {
+			t.Error(err)
+		}
+		release(t, lock)
+	}
+	server := redistest.Start(t, "--requirepass", "other", "--rename-command", "HELLO", "")
+	_, err := at(open(t, on(withSecret(server, ""))), "k").AcquireLock(t.Context())
+	wantError(t, err, mutex.ErrNoQuorum)
+	wantText(t, err, "WRONGPASS", "hint: check the user and the password")
+	wantNoSecret(t, err.Error())
+}
+
 func TestServerWithoutRoomForAnotherClient(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxclients", "1")

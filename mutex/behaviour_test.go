@@ -52,6 +52,7 @@ var behaviours = []struct {
 	{"synchronize runs fn under the lock", synchronizeHolds},
 	{"synchronize releases when fn panics or ends its goroutine", synchronizeReleases},
 	{"synchronize tells fn when the lock ends", synchronizeTells},
+	{"synchronize reports a lock that was taken away", synchronizeReports},
 	{"synchronize passes on its context's end", synchronizePassesOn},
 	{"result returns what fn returns", resultReturns},
 	{"key parameters make independent locks", parametersMakeLocks},
@@ -568,6 +569,34 @@ func synchronizeTells(t *testing.T, b *bench) {
 		return nil
 	}, mutex.WithExpiration(300*time.Millisecond), mutex.WithWait(soon)); !errors.Is(err, mutex.ErrLockLost) {
 		t.Errorf("fn that outlived the lock without an error: %v; want ErrLockLost", err)
+	}
+}
+
+func synchronizeReports(t *testing.T, b *bench) {
+	m := b.open(t)
+	failure := errors.New("fn failed")
+	for _, want := range []error{nil, failure} {
+		err := m.Synchronize(t.Context(), func(context.Context) error {
+			b.wantEverywhere(t, b.key)
+			for _, node := range b.nodes {
+				node.Del(t.Context(), b.key)
+			}
+			return want
+		})
+		wantError(t, err, mutex.ErrLockLost)
+		if want != nil {
+			wantError(t, err, want)
+		}
+	}
+	// What happens to a minority is no loss.
+	if err := m.Synchronize(t.Context(), func(context.Context) error {
+		b.wantEverywhere(t, b.key)
+		for _, node := range b.nodes[:len(b.nodes)/2] {
+			node.Del(t.Context(), b.key)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 }
 
