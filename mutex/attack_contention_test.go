@@ -222,3 +222,34 @@ func TestManyLocksAtOnce(t *testing.T) {
 	wantNoKeys(t, servers...)
 	goroutinesReturnTo(t, before)
 }
+
+// However they meet, one release gives the lock back and hears so, and the others hear that it is not held any more.
+func TestOneOfManyReleasesOfALockSucceeds(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	m := at(open(t, on(server.URL())), "k")
+	for i := range 1000 {
+		lock := acquire(t, m)
+		var released, notHeld atomic.Int32
+		var releases sync.WaitGroup
+		begin := make(chan struct{})
+		for range 4 {
+			releases.Go(func() {
+				<-begin
+				switch err := mutex.ReleaseLock(t.Context(), lock); {
+				case err == nil:
+					released.Add(1)
+				case errors.Is(err, mutex.ErrNotHeld):
+					notHeld.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		close(begin)
+		releases.Wait()
+		if released.Load() != 1 || notHeld.Load() != 3 {
+			t.Fatalf("round %d: %d releases succeeded, %d found the lock not held", i, released.Load(), notHeld.Load())
+		}
+	}
+}

@@ -152,7 +152,9 @@ func (l *Lock) Release(ctx context.Context) error {
 	ended := !l.end(ErrNotHeld)
 
 	l.mu.Lock()
-	why, again := l.err, l.released
+	why := l.err
+	// Who finds that another release ended it is late, even if it comes here first.
+	again := ended && (l.released || why == ErrNotHeld)
 	l.released = true
 	l.mu.Unlock()
 	if again {
