@@ -228,7 +228,7 @@ func TestOneOfManyReleasesOfALockSucceeds(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	m := at(open(t, on(server.URL())), "k")
-	for i := range 1000 {
+	for i := range 400 {
 		lock := acquire(t, m)
 		var released, notHeld atomic.Int32
 		var releases sync.WaitGroup
@@ -252,4 +252,37 @@ func TestOneOfManyReleasesOfALockSucceeds(t *testing.T) {
 			t.Fatalf("round %d: %d releases succeeded, %d found the lock not held", i, released.Load(), notHeld.Load())
 		}
 	}
+}
+
+// An extension sets a key that is missing. That must not bring back what a release deletes at the same time.
+func TestExtensionDuringAReleaseBringsNothingBack(t *testing.T) {
+	t.Parallel()
+	servers := redistest.StartN(t, 3)
+	m := at(open(t, with(on(urls(servers)...), func(d *mutex.Definition) { d.Expiration = time.Hour })), "k")
+	for i := range 400 {
+		lock := acquire(t, m)
+		var both sync.WaitGroup
+		begin := make(chan struct{})
+		for range 3 {
+			both.Go(func() {
+				<-begin
+				if err := mutex.ExtendLock(t.Context(), lock, time.Hour); err != nil && !errors.Is(err, mutex.ErrNotHeld) {
+					t.Error(err)
+				}
+			})
+		}
+		both.Go(func() {
+			<-begin
+			release(t, lock)
+		})
+		close(begin)
+		both.Wait()
+		// Whatever the extensions asked stands before this in every node's queue.
+		next, err := m.AcquireLock(t.Context())
+		if err != nil {
+			t.Fatalf("round %d: %v", i, err)
+		}
+		release(t, next)
+	}
+	wantNoKeys(t, servers...)
 }

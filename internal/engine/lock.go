@@ -17,6 +17,9 @@ type Lock struct {
 
 	// extending is held during an extension, so that the deadline follows what the nodes did last.
 	extending sync.Mutex
+	// asking is held while an extension or a release is put into the lanes, so that no extension stands there behind a
+	// release: it would set the key again.
+	asking sync.Mutex
 
 	mu sync.Mutex // guards what follows
 	// deadline is the end of validity: before it, and only before it, the holder may rely on the lock.
@@ -29,6 +32,9 @@ type Lock struct {
 	onEnd context.CancelCauseFunc
 	// released says that its keys have been released, or are being.
 	released bool
+	// loose counts the extensions that were asked for and did not count, or not yet: nodes may keep the key longer than
+	// the deadline tells, or set it again after.
+	loose int
 }
 
 var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
@@ -109,6 +115,30 @@ func (l *Lock) lose(why error) {
 	if m.engine.trace.Lost != nil {
 		m.engine.trace.Lost(m.settings.Name, l.Key(), err)
 	}
+	l.mu.Lock()
+	loose := l.loose > 0
+	l.mu.Unlock()
+	if loose && why != ErrClosed {
+		l.askRelease()
+	}
+}
+
+// askRelease asks every node to delete the lock's key.
+func (l *Lock) askRelease() *round {
+	l.asking.Lock()
+	defer l.asking.Unlock()
+	return ask(l.claim.nodes, l.claim, l.claim.release())
+}
+
+// askExtension asks every node for a new expiration, or reports why the lock ended.
+func (l *Lock) askExtension(expiration time.Duration, deadline moment) (*round, error) {
+	l.asking.Lock()
+	defer l.asking.Unlock()
+	if err := l.shorten(deadline); err != nil {
+		return nil, err
+	}
+	l.claim.lengthen(expiration)
+	return ask(l.claim.nodes, l.claim, newQuestion(extend, l.Key(), l.claim.owner, expiration)), nil
 }
 
 // end ends the lock for the reason given and returns true, or returns false if it has ended already.
@@ -165,7 +195,7 @@ func (l *Lock) Release(ctx context.Context) error {
 	}
 	defer m.engine.finish()
 
-	r := ask(l.claim.nodes, l.claim, l.claim.release())
+	r := l.askRelease()
 	var err error
 	if ended {
 		// Its keys have as good as expired; they are released all the same, but nobody waits for that.
@@ -219,11 +249,10 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 	start := m.engine.clock.now()
 	deadline := start.add(expiration - m.drift(expiration))
 	l.expire()
-	if err := l.shorten(deadline); err != nil {
+	r, err := l.askExtension(expiration, deadline)
+	if err != nil {
 		return m.fail("extend", l.Key(), nil, ErrNotHeld, err)
 	}
-	l.claim.lengthen(expiration)
-	r := ask(l.claim.nodes, l.claim, newQuestion(extend, l.Key(), l.claim.owner, expiration))
 	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, m.nodeTimeout(expiration))
 	switch {
 	case err != nil:
@@ -236,20 +265,26 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 	case o.blocks(o.taken):
 		l.lose(errors.New("another owner's value stands at its key"))
 		return m.fail("extend", l.Key(), &o, ErrNotHeld)
-	default:
-		return m.fail("extend", l.Key(), &o, ErrNoQuorum)
 	}
+	if err := l.Err(); err != nil { // it ended meanwhile
+		return m.fail("extend", l.Key(), &o, ErrNotHeld, err)
+	}
+	return m.fail("extend", l.Key(), &o, ErrNoQuorum)
 }
 
 // shorten moves the deadline to an earlier one before the nodes hear of it, or reports why the lock ended.
 func (l *Lock) shorten(deadline moment) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err == nil && deadline.mono.Before(l.deadline.mono) {
+	if l.err != nil {
+		return l.err
+	}
+	l.loose++
+	if deadline.mono.Before(l.deadline.mono) {
 		l.deadline = deadline
 		l.timer.Reset(l.mutex.engine.clock.remains(deadline))
 	}
-	return l.err
+	return nil
 }
 
 // prolong moves the deadline to that of an extension which a quorum agreed to, unless the lock has ended meanwhile: a
@@ -260,6 +295,7 @@ func (l *Lock) prolong(deadline moment) error {
 	if l.err == nil && clock.remains(l.deadline) > 0 {
 		l.deadline = deadline
 		l.timer.Reset(clock.remains(deadline))
+		l.loose--
 	}
 	l.mu.Unlock()
 	return l.Err()

@@ -370,3 +370,49 @@ func TestExists(t *testing.T) {
 		})
 	}
 }
+
+func TestExtensionThatArrivesAfterTheLossLeavesNoKey(t *testing.T) {
+	simulate(t, 3, Settings{Expiration: 2 * time.Second, NodeTimeout: 100 * time.Millisecond}, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		for _, n := range s.nodes {
+			n.hang()
+		}
+		wantError(t, lock.Extend(t.Context(), time.Hour), ErrNoQuorum)
+		<-lock.Done()
+		time.Sleep(time.Second) // the keys have expired too
+		for _, n := range s.nodes {
+			n.resume() // and carries out the extension
+		}
+		time.Sleep(10 * time.Second)
+		s.wantNoKey()
+	})
+}
+
+func TestExtensionThatAMinorityCarriedOutEndsWithTheLock(t *testing.T) {
+	simulate(t, 3, Settings{Expiration: 2 * time.Second, NodeTimeout: 100 * time.Millisecond}, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		s.nodes[0].with(func(n *simNode) { n.down = true })
+		s.nodes[1].with(func(n *simNode) { n.down = true })
+		wantError(t, lock.Extend(t.Context(), time.Hour), ErrNoQuorum)
+		<-lock.Done()
+		time.Sleep(time.Second)
+		s.wantNoKey()
+	})
+}
+
+func TestLockThatExpiresKeepsItsKeysUntilTheyExpire(t *testing.T) {
+	// Whoever has not noticed yet that the lock is lost still has the drift to himself.
+	simulate(t, 3, Settings{}, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		if err := lock.Extend(t.Context(), 5*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		<-lock.Done()
+		time.Sleep(10 * time.Millisecond)
+		for i, n := range s.nodes {
+			if n.owner("k") == "" {
+				t.Errorf("node %c has dropped the key before it expired", 'A'+i)
+			}
+		}
+	})
+}
