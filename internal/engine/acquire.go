@@ -80,20 +80,13 @@ type failure struct {
 
 // attempt asks every node once. Whatever it set, if it fails, is being released before it returns.
 func (m *Mutex) attempt(ctx context.Context, key string, expiration time.Duration) (*Lock, *failure) {
-	nodes := m.group(key)
-	c := &claim{mutex: m, nodes: nodes, key: key, owner: newOwner()}
-	c.lengthen(expiration)
-	budget := m.nodeTimeout(expiration)
-
-	start := m.engine.clock.now() // before the first byte is sent
-	r := ask(nodes, c, newQuestion(acquire, key, c.owner, expiration))
-	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, budget)
-	if err == nil && o.won() {
-		if lock := m.hold(c, start, expiration); lock != nil {
-			return lock, nil
-		}
-		// Held by a quorum, but it took so long that nothing of it is left.
-		err = nil
+	l := &Lock{mutex: m, claim: claim{nodes: m.group(key), key: key, owner: newOwner()}}
+	l.claim.lengthen(expiration)
+	l.since = m.engine.clock.now() // before the first byte is sent
+	r := l.claim.ask(acquire, expiration)
+	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, m.nodeTimeout(expiration))
+	if err == nil && o.won() && l.hold(expiration) {
+		return l, nil
 	}
 	r.undo()
 	switch {

@@ -11,7 +11,6 @@ const MaxGroup = 63
 // claim is what one attempt to acquire may have left on the nodes of its group: an owner value, the attempt's own, that
 // must be gone from every one of them in the end. A lock that was acquired keeps its attempt's claim.
 type claim struct {
-	mutex *Mutex
 	nodes []*Node
 	key   string
 	owner string
@@ -21,11 +20,6 @@ type claim struct {
 	// whose answer never came.
 	set   atomic.Uint64
 	doubt atomic.Uint64
-}
-
-// release is the question that deletes the claim from a node.
-func (c *claim) release() question {
-	return newQuestion(release, c.key, c.owner, 0)
 }
 
 // noted keeps what a reply to an acquire or an extension says about a node.
@@ -55,7 +49,7 @@ func (c *claim) released(index int, r reply) {
 		owed = c.doubt.Load()&bit != 0
 	}
 	if owed {
-		lane.owe(c.release(), time.Duration(c.life.Load()))
+		lane.owe(newQuestion(release, c.key, c.owner, 0), time.Duration(c.life.Load()))
 	}
 }
 

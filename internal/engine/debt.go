@@ -12,7 +12,7 @@ import (
 // Deleting late or twice does no harm: it deletes this attempt's own owner value or nothing.
 type debt struct {
 	lane     *lane
-	question question
+	question *question
 	until    time.Time
 	// What follows is guarded by the lane's mu.
 	pause time.Duration
@@ -22,7 +22,7 @@ type debt struct {
 }
 
 // owe records a release that this node owes, for as long as the key may live.
-func (l *lane) owe(q question, life time.Duration) {
+func (l *lane) owe(q *question, life time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {

@@ -12,7 +12,7 @@ const maxBatch = 256
 
 // call is one question on its way to one node.
 type call struct {
-	question question
+	question *question
 	asker    asker
 	index    int // of the node among those asked
 	reply    reply

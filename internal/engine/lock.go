@@ -11,7 +11,7 @@ import (
 // Lock is one successful acquisition. It ends once, by release or by loss, and never begins again.
 type Lock struct {
 	mutex *Mutex
-	claim *claim
+	claim claim
 	// since is the moment before the question that got the lock was sent.
 	since moment
 
@@ -39,19 +39,20 @@ type Lock struct {
 
 var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// hold makes the lock of a claim that a quorum granted. It returns nil if the time that took leaves no validity: this
+// hold begins the validity of a lock that a quorum granted. It returns false if the time that took leaves none: this
 // check comes last, after every wait.
-func (m *Mutex) hold(c *claim, start moment, expiration time.Duration) *Lock {
-	l := &Lock{mutex: m, claim: c, since: start, deadline: start.add(expiration - m.drift(expiration))}
+func (l *Lock) hold(expiration time.Duration) bool {
+	m := l.mutex
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.deadline = l.since.add(expiration - m.drift(expiration))
 	validity := m.engine.clock.remains(l.deadline)
 	if validity <= 0 {
-		return nil
+		return false
 	}
 	l.timer = time.AfterFunc(validity, l.expire)
 	m.engine.held.add(l)
-	return l
+	return true
 }
 
 // Mutex is the name of the lock's mutex.
@@ -127,7 +128,7 @@ func (l *Lock) lose(why error) {
 func (l *Lock) askRelease() *round {
 	l.asking.Lock()
 	defer l.asking.Unlock()
-	return ask(l.claim.nodes, l.claim, l.claim.release())
+	return l.claim.ask(release, 0)
 }
 
 // askExtension asks every node for a new expiration, or reports why the lock ended.
@@ -138,7 +139,7 @@ func (l *Lock) askExtension(expiration time.Duration, deadline moment) (*round, 
 		return nil, err
 	}
 	l.claim.lengthen(expiration)
-	return ask(l.claim.nodes, l.claim, newQuestion(extend, l.Key(), l.claim.owner, expiration)), nil
+	return l.claim.ask(extend, expiration), nil
 }
 
 // end ends the lock for the reason given and returns true, or returns false if it has ended already.

@@ -124,7 +124,7 @@ func (m *Mutex) Exists(ctx context.Context, key string) (bool, error) {
 		return false, m.fail("exists", key, nil, err)
 	}
 	defer m.engine.finish()
-	r := ask(m.group(key), nil, newQuestion(read, key, "", 0))
+	r := askOwner(m.group(key), key)
 	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, m.nodeTimeout(m.settings.Expiration))
 	if err != nil {
 		return false, m.fail("exists", key, &o, ended(ctx, err)...)

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
@@ -10,46 +9,68 @@ import (
 // round asks one question of all nodes of a group at once and counts the answers. Whoever waits hears as soon as the
 // outcome is clear; the other answers come in by themselves.
 type round struct {
-	nodes []*Node
-	claim *claim // nil for a read
-	op    op
+	question question
+	nodes    []*Node
+	claim    *claim // nil for a read
 	// decided gets one value as soon as the outcome is clear.
 	decided chan struct{}
 
-	mu      sync.Mutex // guards what follows
-	replies []reply    // by node; zero until it answers
-	tally   tally
-	open    bool // decided has got nothing yet
+	mu    sync.Mutex // guards what follows
+	seats []seat     // by node
+	tally tally
+	open  bool // decided has got nothing yet
 	// undone says that the attempt failed: what it set is being released.
 	undone bool
 }
 
-func newRound(nodes []*Node, c *claim, o op) *round {
+// seat is one node's place in a round.
+type seat struct {
+	call  call  // belongs to the lane once it was asked
+	reply reply // guarded by the round's mu; zero until the node has answered
+}
+
+func newRound(nodes []*Node, c *claim) *round {
 	return &round{
 		nodes:   nodes,
 		claim:   c,
-		op:      o,
 		decided: make(chan struct{}, 1),
-		replies: make([]reply, len(nodes)),
+		seats:   make([]seat, len(nodes)),
 		tally:   tally{nodes: len(nodes), pending: len(nodes)},
 		open:    true,
 	}
 }
 
-// ask starts a round: every node is asked at once.
-func ask(nodes []*Node, c *claim, q question) *round {
-	r := newRound(nodes, c, q.op)
-	calls := make([]call, len(nodes))
-	for i, node := range nodes {
-		calls[i] = call{question: q, asker: r, index: i}
-		node.lane.ask(&calls[i])
-	}
+// ask starts a round: every node is asked at once. Key and owner are the claim's.
+func (c *claim) ask(o op, expiration time.Duration) *round {
+	r := newRound(c.nodes, c)
+	r.question.put(o, c.key, c.owner, expiration)
+	r.askAll()
 	return r
+}
+
+// askOwner starts a round that reads key.
+func askOwner(nodes []*Node, key string) *round {
+	r := newRound(nodes, nil)
+	r.question.put(read, key, "", 0)
+	r.askAll()
+	return r
+}
+
+func (r *round) askAll() {
+	for i := range r.nodes {
+		r.askNode(i)
+	}
+}
+
+func (r *round) askNode(index int) {
+	c := &r.seats[index].call
+	c.question, c.asker, c.index = &r.question, r, index
+	r.nodes[index].lane.ask(c)
 }
 
 // wanted keeps a question that was given up while it stood in line from being sent.
 func (r *round) wanted() bool {
-	if r.op != acquire {
+	if r.question.op != acquire {
 		return true
 	}
 	r.mu.Lock()
@@ -58,7 +79,7 @@ func (r *round) wanted() bool {
 }
 
 func (r *round) hear(index int, answer reply) {
-	switch r.op {
+	switch r.question.op {
 	case acquire, extend:
 		r.claim.noted(index, answer)
 	case release:
@@ -67,7 +88,7 @@ func (r *round) hear(index int, answer reply) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	answer.heard = true
-	r.replies[index] = answer
+	r.seats[index].reply = answer
 	r.tally.count(answer)
 	if r.open && r.clear() {
 		r.open = false
@@ -77,7 +98,7 @@ func (r *round) hear(index int, answer reply) {
 
 // clear tells whether no answer still to come can change the outcome. r.mu is held.
 func (r *round) clear() bool {
-	if r.op == read {
+	if r.question.op == read {
 		leading := r.leading()
 		return r.tally.pending == 0 || leading >= r.tally.quorum() ||
 			leading+r.tally.silent+r.tally.pending < r.tally.quorum()
@@ -89,13 +110,14 @@ func (r *round) clear() bool {
 // another library's. r.mu is held.
 func (r *round) leading() int {
 	most := 0
-	for i, reply := range r.replies {
+	for i := range r.seats {
+		reply := &r.seats[i].reply
 		if reply.answer != Granted && reply.answer != WrongType {
 			continue
 		}
 		same := 0
-		for _, other := range r.replies[i:] {
-			if other.answer == reply.answer && other.owner == reply.owner {
+		for j := i; j < len(r.seats); j++ {
+			if other := &r.seats[j].reply; other.answer == reply.answer && other.owner == reply.owner {
 				same++
 			}
 		}
@@ -127,13 +149,14 @@ func (r *round) outcome(budget time.Duration) outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := outcome{nodes: r.nodes, tally: r.tally, leading: 0}
-	if r.op == read {
+	if r.question.op == read {
 		o.leading = r.leading()
 	} else if o.won() {
 		return o
 	}
-	o.replies = slices.Clone(r.replies)
+	o.replies = make([]reply, len(r.seats))
 	for i := range o.replies {
+		o.replies[i] = r.seats[i].reply
 		if budget > 0 && !o.replies[i].heard {
 			o.replies[i] = reply{answer: Timeout, err: &timeoutError{budget}}
 			o.tally.count(o.replies[i])
@@ -145,19 +168,19 @@ func (r *round) outcome(budget time.Duration) outcome {
 // undo gives the attempt up: it releases the claim on every node that could have carried the question out. On a node
 // whose answer is still to come the release stands right behind the question, so nothing asked later meets the key.
 func (r *round) undo() {
-	undo := newRound(r.nodes, r.claim, release)
-	question := r.claim.release()
-	var calls []*call
+	undo := newRound(r.nodes, r.claim)
+	undo.question.put(release, r.claim.key, r.claim.owner, 0)
+	var concerned []int
 	r.mu.Lock()
 	r.undone = true
-	for i, reply := range r.replies {
-		if !reply.heard || reply.answer == Granted || reply.unknown {
-			calls = append(calls, &call{question: question, asker: undo, index: i})
+	for i := range r.seats {
+		if reply := &r.seats[i].reply; !reply.heard || reply.answer == Granted || reply.unknown {
+			concerned = append(concerned, i)
 		}
 	}
 	r.mu.Unlock()
-	for _, c := range calls {
-		r.nodes[c.index].lane.ask(c)
+	for _, i := range concerned {
+		undo.askNode(i)
 	}
 }
 

@@ -44,7 +44,7 @@ func (n *simNode) exec(ctx context.Context, batch []*call) {
 	n.mu.Lock()
 	n.batches = append(n.batches, len(batch))
 	down, hung, latency := n.down, n.hung, n.latency
-	questions := make([]question, len(batch))
+	questions := make([]*question, len(batch))
 	for i, c := range batch {
 		questions[i] = c.question
 	}
@@ -63,7 +63,7 @@ func (n *simNode) exec(ctx context.Context, batch []*call) {
 		go func() {
 			<-hung
 			for i := range questions {
-				n.answer(&questions[i])
+				n.answer(questions[i])
 			}
 		}()
 		<-ctx.Done()
@@ -76,7 +76,7 @@ func (n *simNode) exec(ctx context.Context, batch []*call) {
 		go func() {
 			time.Sleep(latency / 2)
 			for i := range questions {
-				n.answer(&questions[i])
+				n.answer(questions[i])
 			}
 		}()
 		<-ctx.Done()
@@ -85,7 +85,7 @@ func (n *simNode) exec(ctx context.Context, batch []*call) {
 	}
 	time.Sleep(latency / 2)
 	for _, c := range batch {
-		c.reply = n.answer(&c.question)
+		c.reply = n.answer(c.question)
 	}
 	n.mu.Lock()
 	mute, cut := n.mute, n.cut
@@ -165,7 +165,7 @@ func (n *simNode) answer(q *question) reply {
 }
 
 func (n *simNode) set(q *question) {
-	n.keys[q.key] = simKey{owner: q.owner, ends: time.Now().Add(q.expiration)}
+	n.keys[q.key] = simKey{owner: q.owner, ends: time.Now().Add(time.Duration(q.milliseconds) * time.Millisecond)}
 }
 
 // look is the owner at a key; the key's expiration counts. n.mu is held.

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"crypto/sha1"
 	_ "embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -22,36 +24,49 @@ const (
 	read
 )
 
-// question is what one operation asks of every node alike.
+// question is what one operation asks of every node alike. It is made once, and read by several lanes after that. It must
+// not be copied: its arguments point into it, so that go-redis takes them without an allocation for each.
 type question struct {
-	op         op
-	key        string
-	owner      string        // but for read
-	expiration time.Duration // for acquire and extend
-	// arguments are the command's, made once for all nodes.
-	arguments []any
+	op           op
+	key          string
+	owner        string // but for read
+	milliseconds int64  // of the expiration, for acquire and extend
+	// arguments are the command's; it has so many of them.
+	arguments [6]any
+	count     int
 }
 
-func newQuestion(o op, key, owner string, expiration time.Duration) question {
-	q := question{op: o, key: key, owner: owner, expiration: expiration}
+// put makes q a question; only then are its other methods of use.
+func (q *question) put(o op, key, owner string, expiration time.Duration) {
+	q.op, q.key, q.owner, q.milliseconds = o, key, owner, expiration.Milliseconds()
 	switch o {
 	case acquire:
-		q.arguments = []any{"set", key, owner, "nx", "px", expiration.Milliseconds()}
+		q.arguments, q.count = [6]any{"set", &q.key, &q.owner, "nx", "px", &q.milliseconds}, 6
 	case release:
-		q.arguments = []any{"evalsha", scripts[o].Hash(), 1, key, owner}
+		q.arguments, q.count = [6]any{"evalsha", hashes[o], 1, &q.key, &q.owner}, 5
 	case extend:
-		q.arguments = []any{"evalsha", scripts[o].Hash(), 1, key, owner, expiration.Milliseconds()}
+		q.arguments, q.count = [6]any{"evalsha", hashes[o], 1, &q.key, &q.owner, &q.milliseconds}, 6
 	case read:
-		q.arguments = []any{"get", key}
+		q.arguments, q.count = [6]any{"get", &q.key}, 2
 	}
+}
+
+func newQuestion(o op, key, owner string, expiration time.Duration) *question {
+	q := new(question)
+	q.put(o, key, owner, expiration)
 	return q
 }
 
-// withSource are the arguments that send a script itself instead of its digest.
-func (q *question) withSource() []any {
-	arguments := slices.Clone(q.arguments)
+// command is the command that asks q.
+func (q *question) command(ctx context.Context) *redis.Cmd {
+	return redis.NewCmd(ctx, q.arguments[:q.count]...)
+}
+
+// eval is the command that asks q by sending its script itself instead of the script's digest.
+func (q *question) eval(ctx context.Context) *redis.Cmd {
+	arguments := slices.Clone(q.arguments[:q.count])
 	arguments[0], arguments[1] = "eval", sources[q.op]
-	return arguments
+	return redis.NewCmd(ctx, arguments...)
 }
 
 // transport carries questions to one node. The engine's only implementation is on go-redis; its tests have another.
@@ -71,8 +86,15 @@ var extendSource string
 
 var (
 	sources = [...]string{release: releaseSource, extend: extendSource}
-	scripts = [...]*redis.Script{release: redis.NewScript(releaseSource), extend: redis.NewScript(extendSource)}
+	// hashes are the scripts' digests, as arguments.
+	hashes = [...]any{release: digest(releaseSource), extend: digest(extendSource)}
 )
+
+// digest is the name by which EVALSHA knows a script.
+func digest(script string) string {
+	sum := sha1.Sum([]byte(script))
+	return hex.EncodeToString(sum[:])
+}
 
 // wire is a transport on a go-redis client.
 type wire struct {
@@ -89,7 +111,7 @@ func newWire(options *redis.Options, hangUp context.CancelFunc) *wire {
 func (w *wire) exec(ctx context.Context, batch []*call) {
 	commands := make([]redis.Cmder, len(batch))
 	for i, c := range batch {
-		commands[i] = redis.NewCmd(ctx, c.question.arguments...)
+		commands[i] = c.question.command(ctx)
 	}
 	err := w.send(ctx, commands)
 	for i, c := range batch {
@@ -107,13 +129,13 @@ func (w *wire) evalWhereUnknown(ctx context.Context, batch []*call) {
 	var commands []redis.Cmder
 	var freed map[string]bool // keys that a release of the second round frees
 	for i, c := range batch {
-		q := &c.question
+		q := c.question
 		switch {
 		case c.scriptUnknown() && q.op == extend && releasedLater(batch[i+1:], q):
 			c.reply = reply{answer: Gone}
 		case c.scriptUnknown():
 			again = append(again, c)
-			commands = append(commands, redis.NewCmd(ctx, q.withSource()...))
+			commands = append(commands, q.eval(ctx))
 			if q.op == release {
 				if freed == nil {
 					freed = make(map[string]bool)
@@ -122,7 +144,7 @@ func (w *wire) evalWhereUnknown(ctx context.Context, batch []*call) {
 			}
 		case q.op == acquire && c.reply.answer == Taken && freed[q.key]:
 			again = append(again, c)
-			commands = append(commands, redis.NewCmd(ctx, q.arguments...))
+			commands = append(commands, q.command(ctx))
 		}
 	}
 	if len(again) == 0 {

@@ -11,7 +11,7 @@ import (
 )
 
 // batchOf is a batch of questions about one lock, "k" of owner "o" unless it says otherwise.
-func batchOf(questions ...question) []*call {
+func batchOf(questions ...*question) []*call {
 	calls := make([]*call, len(questions))
 	for i, q := range questions {
 		calls[i] = &call{question: q}
@@ -33,17 +33,17 @@ func TestUnknownScriptsKeepTheOrderOfABatch(t *testing.T) {
 	acquireNext := newQuestion(acquire, "k", "next", time.Minute)
 	tests := map[string]struct {
 		known []op // scripts that the server knows
-		batch []question
+		batch []*question
 		want  []Answer
 		owner string // that holds the key in the end
 	}{
-		"none known":                          {nil, []question{acquireK, extendK, releaseK}, []Answer{Granted, Granted, Granted}, ""},
-		"both known":                          {[]op{release, extend}, []question{acquireK, extendK, releaseK}, []Answer{Granted, Granted, Granted}, ""},
-		"an extension overtaken by a release": {[]op{release}, []question{acquireK, extendK, releaseK}, []Answer{Granted, Gone, Granted}, ""},
-		"an extension alone":                  {[]op{release}, []question{acquireK, extendK}, []Answer{Granted, Granted}, "o"},
-		"a release behind an extension":       {[]op{extend}, []question{acquireK, extendK, releaseK}, []Answer{Granted, Granted, Granted}, ""},
-		"the next owner behind a release":     {nil, []question{acquireK, releaseK, acquireNext}, []Answer{Granted, Granted, Granted}, "next"},
-		"the next owner before a release":     {nil, []question{acquireK, acquireNext, releaseK}, []Answer{Granted, Taken, Granted}, ""},
+		"none known":                          {nil, []*question{acquireK, extendK, releaseK}, []Answer{Granted, Granted, Granted}, ""},
+		"both known":                          {[]op{release, extend}, []*question{acquireK, extendK, releaseK}, []Answer{Granted, Granted, Granted}, ""},
+		"an extension overtaken by a release": {[]op{release}, []*question{acquireK, extendK, releaseK}, []Answer{Granted, Gone, Granted}, ""},
+		"an extension alone":                  {[]op{release}, []*question{acquireK, extendK}, []Answer{Granted, Granted}, "o"},
+		"a release behind an extension":       {[]op{extend}, []*question{acquireK, extendK, releaseK}, []Answer{Granted, Granted, Granted}, ""},
+		"the next owner behind a release":     {nil, []*question{acquireK, releaseK, acquireNext}, []Answer{Granted, Granted, Granted}, "next"},
+		"the next owner before a release":     {nil, []*question{acquireK, acquireNext, releaseK}, []Answer{Granted, Taken, Granted}, ""},
 	}
 	server := redistest.Start(t)
 	for name, test := range tests {
