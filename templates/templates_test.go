@@ -265,11 +265,16 @@ func TestAThousandMutexesTakeWellUnderASecond(t *testing.T) {
 		m.Name = fmt.Sprintf("Mutex%d", i)
 		mutexes = append(mutexes, m)
 	}
-	start := time.Now()
-	render(t, mutexes...)
-	// A generous multiple of what it takes, so that a busy machine does not matter but quadratic work does.
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("it took %v", took)
+	// The best of three and a generous multiple of what it takes, so that a busy machine does not matter but quadratic work
+	// does.
+	best := time.Hour
+	for range 3 {
+		start := time.Now()
+		render(t, mutexes...)
+		best = min(best, time.Since(start))
+	}
+	if best > 5*time.Second {
+		t.Errorf("it took %v", best)
 	}
 }
 
