@@ -2,6 +2,7 @@ package mutex_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
 	"strings"
@@ -196,4 +197,53 @@ func TestTwoSetsOfOneProcessExcludeEachOther(t *testing.T) {
 		t.Error(err)
 	}
 	wantNoKeys(t, servers...)
+}
+
+// What an application hangs into a connection may fail, like a connection.
+func TestErrorsOfTheApplicationsOwnHooksAreReported(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var failing atomic.Bool
+	fail := func() error {
+		if failing.Load() {
+			return errors.New("the vault is closed")
+		}
+		return nil
+	}
+	for name, adjust := range map[string]func(*redis.Options){
+		"dialer": func(o *redis.Options) {
+			o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+				if err := fail(); err != nil {
+					return nil, err
+				}
+				return new(net.Dialer).DialContext(ctx, network, address)
+			}
+		},
+		"OnConnect": func(o *redis.Options) {
+			o.OnConnect = func(context.Context, *redis.Conn) error { return fail() }
+		},
+		"credentials": func(o *redis.Options) {
+			o.CredentialsProviderContext = func(context.Context) (string, string, error) { return "", "", fail() }
+		},
+	} {
+		failing.Store(true)
+		m := at(open(t, on(server.URL()), mutex.WithRedisOptions(func(_ string, o *redis.Options) { adjust(o) })), name)
+		for range 3 {
+			start := time.Now()
+			_, err := m.AcquireLock(t.Context())
+			took(t, start, 0)
+			wantError(t, err, mutex.ErrNoQuorum)
+			wantText(t, err, server.Addr()+": down: ", "the vault is closed")
+		}
+		failing.Store(false)
+		start := time.Now()
+		eventually(t, name+" works again", func() bool {
+			lock, err := m.AcquireLock(t.Context())
+			if err == nil {
+				release(t, lock)
+			}
+			return err == nil
+		})
+		took(t, start, reconnection)
+	}
 }
