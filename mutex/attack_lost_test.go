@@ -266,3 +266,32 @@ func TestConnectionsThatServersCloseAreMadeAgain(t *testing.T) {
 	}
 	wantNoKeys(t, servers...)
 }
+
+// The same with an extension, which sets a key that has expired meanwhile, and would keep it for an hour.
+func TestExtensionInTheBufferOfAStoppedServerLeavesNoZombie(t *testing.T) {
+	t.Parallel()
+	for _, released := range []bool{true, false} {
+		t.Run(fmt.Sprintf("released %v", released), func(t *testing.T) {
+			t.Parallel()
+			servers := redistest.StartN(t, 3)
+			set := open(t, hasty(on(urls(servers)...)))
+			untilAllVote(t, set, servers)
+			lock := acquire(t, at(set, "k"), mutex.WithExpiration(600*time.Millisecond))
+			for _, s := range servers {
+				s.Pause()
+			}
+			wantError(t, mutex.ExtendLock(t.Context(), lock, time.Hour), mutex.ErrNoQuorum)
+			if released {
+				wantError(t, mutex.ReleaseLock(t.Context(), lock), mutex.ErrNoQuorum)
+			}
+			<-lock.Done()
+			time.Sleep(time.Until(lock.Until().Add(50 * time.Millisecond))) // the key has expired too
+			for _, s := range servers {
+				s.Resume()
+			}
+			untilAllVote(t, set, servers)
+			wantNoKeys(t, servers...)
+			release(t, acquire(t, at(set, "k"), mutex.WithWait(soon)))
+		})
+	}
+}
