@@ -50,7 +50,7 @@ func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions,
 	var last error // what the attempt before failed of
 	for {
 		*attempts++
-		lock, failure := m.attempt(ctx, key, expiration)
+		lock, failure := m.attempt(ctx, key, expiration, start)
 		if failure == nil {
 			return lock, nil
 		}
@@ -69,6 +69,7 @@ func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions,
 			failure.err.Causes = append(ended(ctx, err), failure.err.Causes...)
 			return nil, failure.err
 		}
+		start = m.engine.clock.now()
 	}
 }
 
@@ -78,11 +79,11 @@ type failure struct {
 	final bool
 }
 
-// attempt asks every node once. Whatever it set, if it fails, is being released before it returns.
-func (m *Mutex) attempt(ctx context.Context, key string, expiration time.Duration) (*Lock, *failure) {
-	l := &Lock{mutex: m, claim: claim{nodes: m.group(key), key: key, owner: newOwner()}}
+// attempt asks every node once. Whatever it set, if it fails, is being released before it returns. The lock counts from
+// start, which is before the first byte is sent.
+func (m *Mutex) attempt(ctx context.Context, key string, expiration time.Duration, start moment) (*Lock, *failure) {
+	l := &Lock{mutex: m, since: start, claim: claim{nodes: m.group(key), key: key, owner: newOwner()}}
 	l.claim.lengthen(expiration)
-	l.since = m.engine.clock.now() // before the first byte is sent
 	r := l.claim.ask(acquire, expiration)
 	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, m.nodeTimeout(expiration))
 	if err == nil && o.won() && l.hold(expiration) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -97,6 +98,10 @@ func (l *lane) flush() {
 			return
 		}
 		failed := l.exchange(batch)
+		if len(batch) > 1 {
+			// Whoever has just heard goes first: what they ask next then travels together.
+			runtime.Gosched()
+		}
 		l.recycle(batch)
 		if failed != nil && !l.stillAnswers(l.timeout) {
 			l.goDown(*failed)
