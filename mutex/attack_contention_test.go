@@ -67,7 +67,7 @@ func TestManyContendersOnThreeNodesNeverHoldTogether(t *testing.T) {
 	t.Parallel()
 	servers := redistest.StartN(t, 3)
 	w := newWitness(t)
-	const goroutines, each = 64, 6
+	const goroutines, each = 64, 16 // 1,024 holds
 	// Half of them share a set, as goroutines of one process; each of the others has its own, as a process of its own.
 	shared := open(t, contended(servers))
 	var contenders sync.WaitGroup
