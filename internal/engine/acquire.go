@@ -38,6 +38,7 @@ func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions,
 	if options.Expiration != nil {
 		expiration = *options.Expiration
 	}
+	expiration = expiration.Truncate(time.Millisecond) // which is what a node counts in
 	if err := m.checkExpiration(expiration); err != nil {
 		return nil, m.fail("acquire", key, nil, err)
 	}

@@ -237,6 +237,7 @@ func (l *Lock) Extend(ctx context.Context, expiration time.Duration) error {
 
 func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 	m := l.mutex
+	expiration = expiration.Truncate(time.Millisecond) // which is what a node counts in
 	if err := m.checkExpiration(expiration); err != nil {
 		return m.fail("extend", l.Key(), nil, err)
 	}

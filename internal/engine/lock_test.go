@@ -21,6 +21,26 @@ func TestValidityIsShorterThanTheExpirationByElapsedTimeAndDrift(t *testing.T) {
 	})
 }
 
+func TestValidityCountsWholeMillisecondsAsTheNodesDo(t *testing.T) {
+	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+		expiration := 20*time.Millisecond + 999*time.Microsecond
+		start := time.Now()
+		lock, err := s.mutex.Acquire(t.Context(), "k", AcquireOptions{Expiration: &expiration})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := lock.Until().Sub(start), 20*time.Millisecond-200*time.Microsecond-2*time.Millisecond; got != want {
+			t.Errorf("valid until %v after the start; want %v", got, want)
+		}
+		if err := lock.Extend(t.Context(), 10*time.Second+999*time.Microsecond); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := time.Until(lock.Until()), 10*time.Second-102*time.Millisecond; got > want {
+			t.Errorf("extended by %v; want at most %v", got, want)
+		}
+	})
+}
+
 func TestLockIsLostWhenItsValidityEndsAndNotLater(t *testing.T) {
 	simulate(t, 3, Settings{}, func(t *testing.T, s *sim) {
 		var lost error
