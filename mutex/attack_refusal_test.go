@@ -72,7 +72,7 @@ func TestServersThatRefuse(t *testing.T) {
 		{"wrong user", start(), func(s *redistest.Server) string { return withSecret(s, "nobody") }, "WRONGPASS", "check the user and the password", true},
 		{"missing password", start("--requirepass", secret), plain, "NOAUTH", "check the user and the password", true},
 		{"user that is off", user("off"), somebody, "WRONGPASS", "check the user and the password", true},
-		{"user without SET", user("-set"), somebody, "NOPERM", "needs the commands set, get, del, pexpire, eval", true},
+		{"user without SET", user("-set"), somebody, "NOPERM", "needs the commands set, get, del, pttl, pexpire, eval", true},
 		{"user without the key", user("resetkeys", "~other:*"), somebody, "NOPERM", "on the mutex's keys", true},
 		{"user without any command", user("-@all"), somebody, "NOPERM", "needs the commands", true},
 		{"server in cluster mode", start("--cluster-enabled", "yes"), plain, "cluster mode", "name independent servers", true},
@@ -154,7 +154,7 @@ func TestUserWithoutScriptsAcquiresButCannotRelease(t *testing.T) {
 		if !errors.Is(err, mutex.ErrNoQuorum) {
 			t.Errorf("%v: release: %v; want ErrNoQuorum", rules, err)
 		}
-		wantText(t, err, server.Addr()+": refused", "hint: the server's user may not do this; it needs the commands set, get, del, pexpire, eval and evalsha")
+		wantText(t, err, server.Addr()+": refused", "hint: the server's user may not do this; it needs the commands set, get, del, pttl, pexpire, eval and evalsha")
 		if server.Get("k") == "" {
 			t.Errorf("%v: the key is gone", rules)
 		}

@@ -73,7 +73,7 @@ func waiting(m *definition.Mutex) string {
 }
 
 // extendDoc is the doc of every ExtendLock.
-const extendDoc = "ExtendLock makes the lock expire after expiration, counted from now. The error is [mutex.ErrNotHeld] if the lock " +
+const extendDoc = "ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error is [mutex.ErrNotHeld] if the lock " +
 	"was released, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes could answer: then it expires when it " +
 	"would have anyway."
 

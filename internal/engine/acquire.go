@@ -38,10 +38,10 @@ func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions,
 	if options.Expiration != nil {
 		expiration = *options.Expiration
 	}
-	expiration = expiration.Truncate(time.Millisecond) // which is what a node counts in
 	if err := m.checkExpiration(expiration); err != nil {
 		return nil, m.fail("acquire", key, nil, err)
 	}
+	expiration = expiration.Truncate(time.Millisecond) // which is what a node counts in
 	if err := m.enter(ctx, key); err != nil {
 		return nil, m.fail("acquire", key, nil, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -513,6 +514,11 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		"too many nodes":       {Settings{Expiration: time.Second}, [][]*Node{make([]*Node, 65)}},
 		"no expiration":        {Settings{}, [][]*Node{{node}}},
 		"drift takes it all":   {Settings{Expiration: time.Second, DriftFactor: 1}, [][]*Node{{node}}},
+		"drift is no number":   {Settings{Expiration: time.Second, DriftFactor: math.NaN()}, [][]*Node{{node}}},
+		"negative drift":       {Settings{Expiration: time.Second, DriftFactor: -1}, [][]*Node{{node}}},
+		"endless node timeout": {Settings{Expiration: time.Second, NodeTimeout: math.MaxInt64}, [][]*Node{{node}}},
+		"endless jitter":       {Settings{Expiration: time.Second, RetryJitter: math.MaxInt64}, [][]*Node{{node}}},
+		"endless interval":     {Settings{Expiration: time.Second, RetryInterval: math.MaxInt64}, [][]*Node{{node}}},
 		"node timeout as long": {Settings{Expiration: time.Second, NodeTimeout: time.Second}, [][]*Node{{node}}},
 	}
 	for name, test := range tests {

@@ -17,30 +17,33 @@ type claim struct {
 	// life is the longest that a key of this claim may live on a node from the last question on, in nanoseconds.
 	life atomic.Int64
 	// set has a bit for each node that holds the key or may hold it, doubt for each that may yet carry out a question
-	// whose answer never came.
-	set   atomic.Uint64
-	doubt atomic.Uint64
+	// whose answer never came, late for each where that is an extension. Whoever deletes the key of a late acquire is
+	// rid of it; a late extension would set it again.
+	set, doubt, late atomic.Uint64
 }
 
 // noted keeps what a reply to an acquire or an extension says about a node.
-func (c *claim) noted(index int, r reply) {
+func (c *claim) noted(o op, index int, r reply) {
 	bit := uint64(1) << index
 	if r.answer == Granted || r.unknown {
 		c.set.Or(bit)
 	}
 	if r.unknown {
 		c.doubt.Or(bit)
+		if o == extend {
+			c.late.Or(bit)
+		}
 	}
 }
 
 // released takes a node's reply to the release of the claim, and makes it a debt of the node's where that isn't the end.
 func (c *claim) released(index int, r reply) {
 	bit := uint64(1) << index
-	lane := c.nodes[index].lane
+	late := c.late.Load()&bit != 0
 	owed := false
 	switch r.answer {
 	case Granted:
-		return
+		owed = late
 	case Timeout, Down:
 		owed = c.set.Load()&bit != 0
 	case Refused:
@@ -49,7 +52,7 @@ func (c *claim) released(index int, r reply) {
 		owed = c.doubt.Load()&bit != 0
 	}
 	if owed {
-		lane.owe(newQuestion(release, c.key, c.owner, 0), time.Duration(c.life.Load()))
+		c.nodes[index].lane.owe(newQuestion(release, c.key, c.owner, 0), time.Duration(c.life.Load()), late)
 	}
 }
 

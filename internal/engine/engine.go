@@ -78,7 +78,8 @@ func (e *Engine) finish() {
 
 // Close ends the engine. Acquires that wait return ErrClosed. Locks still held are lost to their holders at once, but
 // their keys stay until they expire: whatever still runs under them stays exclusive until then. Releases under way are
-// seen through, within the nodes' own time budgets; then the connections are closed. Closing again does nothing.
+// seen through, within the nodes' own time budgets; then the connections are closed. Releases that a node still owes,
+// because it could not be reached, are left to the expiration of their keys. Closing again does nothing.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {

@@ -233,6 +233,7 @@ func (l *lane) probe() {
 	up := l.stillAnswers(max(l.timeout, handshakeTimeout))
 	l.mu.Lock()
 	if !up || l.closed {
+		l.forget(time.Now())
 		l.wakeIn(l.reconnection)
 		l.endFlusher()
 		l.mu.Unlock()

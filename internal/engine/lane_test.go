@@ -127,6 +127,23 @@ func TestBrokenConnectionIsMadeAgainAtOnce(t *testing.T) {
 	})
 }
 
+func TestDebtsOfANodeThatStaysAwayAreForgotten(t *testing.T) {
+	simulate(t, 3, Settings{}, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		synctest.Wait()
+		time.Sleep(simLatency)
+		s.nodes[2].with(func(n *simNode) { n.down = true })
+		lock.Release(t.Context())
+		time.Sleep(time.Minute)
+		lane := s.mutex.groups[0][2].lane
+		lane.mu.Lock()
+		defer lane.mu.Unlock()
+		if len(lane.owed) != 0 {
+			t.Errorf("%d releases of locks that expired long ago are owed", len(lane.owed))
+		}
+	})
+}
+
 func TestHungNodeIsReleasedFromAllItMayHaveSet(t *testing.T) {
 	simulate(t, 3, Settings{Expiration: time.Hour}, func(t *testing.T, s *sim) {
 		s.nodes[0].hang()

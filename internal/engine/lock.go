@@ -24,7 +24,9 @@ type Lock struct {
 	mu sync.Mutex // guards what follows
 	// deadline is the end of validity: before it, and only before it, the holder may rely on the lock.
 	deadline moment
-	timer    *time.Timer
+	// expiration is the one that the deadline follows from.
+	expiration time.Duration
+	timer      *time.Timer
 	// err is why the lock ended; nil while it is held.
 	err  error
 	done chan struct{} // made when asked for
@@ -32,9 +34,9 @@ type Lock struct {
 	onEnd context.CancelCauseFunc
 	// released says that its keys have been released, or are being.
 	released bool
-	// loose counts the extensions that were asked for and did not count, or not yet: nodes may keep the key longer than
-	// the deadline tells, or set it again after.
-	loose int
+	// extended says that an extension was asked for: a node may keep the key longer than the deadline tells, or set it
+	// again later.
+	extended bool
 }
 
 var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
@@ -45,7 +47,7 @@ func (l *Lock) hold(expiration time.Duration) bool {
 	m := l.mutex
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.deadline = l.since.add(expiration - m.drift(expiration))
+	l.deadline, l.expiration = l.since.add(expiration-m.drift(expiration)), expiration
 	validity := m.engine.clock.remains(l.deadline)
 	if validity <= 0 {
 		return false
@@ -61,7 +63,8 @@ func (l *Lock) Mutex() string { return l.mutex.settings.Name }
 // Key is the Redis key that is locked.
 func (l *Lock) Key() string { return l.claim.key }
 
-// Until is the end of validity.
+// Until is the end of validity, as the monotonic clock has it. After the machine slept, the lock may have ended before:
+// Done and Err take that into account.
 func (l *Lock) Until() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,10 +120,11 @@ func (l *Lock) lose(why error) {
 		m.engine.trace.Lost(m.settings.Name, l.Key(), err)
 	}
 	l.mu.Lock()
-	loose := l.loose > 0
+	extended, expiration := l.extended, l.expiration
 	l.mu.Unlock()
-	if loose && why != ErrClosed {
-		l.askRelease()
+	if extended && why != ErrClosed {
+		// Not before the keys expire by themselves: until then they keep others from whoever is slow to notice.
+		time.AfterFunc(m.drift(expiration)+m.nodeTimeout(expiration), func() { l.askRelease() })
 	}
 }
 
@@ -132,10 +136,14 @@ func (l *Lock) askRelease() *round {
 }
 
 // askExtension asks every node for a new expiration, or reports why the lock ended.
-func (l *Lock) askExtension(expiration time.Duration, deadline moment) (*round, error) {
+func (l *Lock) askExtension(expiration time.Duration) (*round, error) {
 	l.asking.Lock()
 	defer l.asking.Unlock()
-	if err := l.shorten(deadline); err != nil {
+	l.mu.Lock()
+	err := l.err
+	l.extended = true
+	l.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	l.claim.lengthen(expiration)
@@ -224,9 +232,8 @@ func (l *Lock) awaitRelease(r *round) error {
 	}
 }
 
-// Extend gives the lock a new expiration, counted from now. It counts only if a quorum agreed while the lock was still
-// valid; else the old deadline stands. A shorter expiration than what is left shortens the lock, even if too few nodes
-// agree: those that did will drop it sooner.
+// Extend makes the lock expire no sooner than after expiration, counted from now: it never shortens. It counts only if a
+// quorum agreed while the lock was still valid; else the old deadline stands.
 func (l *Lock) Extend(ctx context.Context, expiration time.Duration) error {
 	err := l.extend(ctx, expiration)
 	if trace := &l.mutex.engine.trace; trace.Extended != nil {
@@ -237,10 +244,10 @@ func (l *Lock) Extend(ctx context.Context, expiration time.Duration) error {
 
 func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 	m := l.mutex
-	expiration = expiration.Truncate(time.Millisecond) // which is what a node counts in
 	if err := m.checkExpiration(expiration); err != nil {
 		return m.fail("extend", l.Key(), nil, err)
 	}
+	expiration = expiration.Truncate(time.Millisecond) // which is what a node counts in
 	if err := m.enter(ctx, l.Key()); err != nil {
 		return m.fail("extend", l.Key(), nil, err)
 	}
@@ -249,9 +256,8 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 	defer l.extending.Unlock()
 
 	start := m.engine.clock.now()
-	deadline := start.add(expiration - m.drift(expiration))
 	l.expire()
-	r, err := l.askExtension(expiration, deadline)
+	r, err := l.askExtension(expiration)
 	if err != nil {
 		return m.fail("extend", l.Key(), nil, ErrNotHeld, err)
 	}
@@ -260,7 +266,7 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 	case err != nil:
 		return m.fail("extend", l.Key(), &o, ended(ctx, err)...)
 	case o.won():
-		if err := l.prolong(deadline); err != nil {
+		if err := l.prolong(start, expiration); err != nil {
 			return m.fail("extend", l.Key(), &o, ErrNotHeld, err)
 		}
 		return nil
@@ -274,30 +280,15 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 	return m.fail("extend", l.Key(), &o, ErrNoQuorum)
 }
 
-// shorten moves the deadline to an earlier one before the nodes hear of it, or reports why the lock ended.
-func (l *Lock) shorten(deadline moment) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err != nil {
-		return l.err
-	}
-	l.loose++
-	if deadline.mono.Before(l.deadline.mono) {
-		l.deadline = deadline
-		l.timer.Reset(l.mutex.engine.clock.remains(deadline))
-	}
-	return nil
-}
-
-// prolong moves the deadline to that of an extension which a quorum agreed to, unless the lock has ended meanwhile: a
-// lock past its deadline is never revived.
-func (l *Lock) prolong(deadline moment) error {
+// prolong moves the deadline to that of an extension, begun at start, which a quorum agreed to, if that is later, and
+// unless the lock has ended meanwhile: a lock past its deadline is never revived.
+func (l *Lock) prolong(start moment, expiration time.Duration) error {
 	clock := l.mutex.engine.clock
+	deadline := start.add(expiration - l.mutex.drift(expiration))
 	l.mu.Lock()
-	if l.err == nil && clock.remains(l.deadline) > 0 {
-		l.deadline = deadline
+	if left := clock.remains(l.deadline); l.err == nil && left > 0 && clock.remains(deadline) > left {
+		l.deadline, l.expiration = deadline, expiration
 		l.timer.Reset(clock.remains(deadline))
-		l.loose--
 	}
 	l.mu.Unlock()
 	return l.Err()

@@ -293,16 +293,87 @@ func TestExtensionWithoutQuorumLeavesTheOldDeadline(t *testing.T) {
 	})
 }
 
-func TestShorteningCountsEvenWithoutQuorum(t *testing.T) {
-	// A node that agreed drops the key sooner, so the holder may not rely on the old deadline any more.
+func TestExtensionNeverShortens(t *testing.T) {
 	simulate(t, 3, Settings{Expiration: time.Minute}, func(t *testing.T, s *sim) {
 		lock := s.acquire()
-		s.nodes[0].with(func(n *simNode) { n.down = true })
-		s.nodes[1].with(func(n *simNode) { n.down = true })
-		start := time.Now()
-		wantError(t, lock.Extend(t.Context(), 5*time.Second), ErrNoQuorum)
+		until := lock.Until()
+		if err := lock.Extend(t.Context(), 5*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if !lock.Until().Equal(until) {
+			t.Errorf("valid until %v; want %v as before", lock.Until(), until)
+		}
 		<-lock.Done()
-		took(t, start, 4*time.Second, 5*time.Second)
+		for _, n := range s.nodes {
+			if n.owner("k") == "" {
+				t.Error("a node's key expired before the lock was lost")
+			}
+		}
+	})
+}
+
+func TestExtensionAfterASleepOfTheMachineLengthensNothingWithoutQuorum(t *testing.T) {
+	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		time.Sleep(time.Second)
+		s.sleepAhead(5 * time.Second) // by the nodes' clocks 4 s are left
+		s.nodes[0].with(func(n *simNode) { n.down = true })
+		wantError(t, lock.Extend(t.Context(), 8*time.Second), ErrNoQuorum)
+		start := time.Now()
+		<-lock.Done()
+		took(t, start, 3*time.Second, 4*time.Second)
+	})
+}
+
+func TestDelayedExtensionTakesNothingFromALaterOne(t *testing.T) {
+	// The first extension times out on its way and arrives behind the second, which is longer.
+	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		s.delayOneQuestion()
+		wantError(t, lock.Extend(t.Context(), 10*time.Second), ErrNoQuorum)
+		if err := lock.Extend(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(12 * time.Second)
+		if _, err := s.try(); !errors.Is(err, ErrAlreadyLocked) || lock.Err() != nil {
+			t.Errorf("the lock has error %v, and the next acquire %v", lock.Err(), err)
+		}
+	})
+}
+
+func TestDelayedExtensionBringsNoKeyBackAfterTheRelease(t *testing.T) {
+	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		s.delayOneQuestion()
+		wantError(t, lock.Extend(t.Context(), 10*time.Second), ErrNoQuorum)
+		if err := lock.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(600 * time.Millisecond)
+		if s.nodes[0].owner("k") == "" {
+			t.Fatal("the extension has not set the key again: the test tests nothing")
+		}
+		time.Sleep(5 * time.Second)
+		s.wantNoKey()
+	})
+}
+
+func TestExtensionThatAHungMinorityCarriesOutLateIsReleased(t *testing.T) {
+	simulate(t, 3, Settings{}, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		time.Sleep(2 * simLatency)
+		s.nodes[2].hang()
+		if err := lock.Extend(t.Context(), 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		<-lock.Done() // and nobody releases it
+		time.Sleep(5 * time.Second)
+		s.nodes[2].resume()
+		if s.nodes[2].owner("k") == "" {
+			t.Fatal("the node has not set the key again: the test tests nothing")
+		}
+		time.Sleep(5 * time.Second)
+		s.wantNoKey()
 	})
 }
 

@@ -69,8 +69,21 @@ func (e *Engine) NewMutex(settings Settings, groups [][]*Node) (*Mutex, error) {
 	return m, nil
 }
 
+// maxPause bounds what a retry may be put off by.
+const maxPause = 24 * time.Hour
+
 // Check tells why a mutex cannot have these settings.
 func (s Settings) Check() error {
+	switch {
+	case !(s.DriftFactor >= 0 && s.DriftFactor < 1): // not a number neither
+		return fmt.Errorf("drift factor %v is not within 0 and 1", s.DriftFactor)
+	case s.NodeTimeout < 0 || s.NodeTimeout > maxPause:
+		return fmt.Errorf("node timeout %v is not within 0 and %v", s.NodeTimeout, maxPause)
+	case s.RetryInterval < 0 || s.RetryInterval > maxPause:
+		return fmt.Errorf("retry interval %v is not within 0 and %v", s.RetryInterval, maxPause)
+	case s.RetryJitter < 0 || s.RetryJitter > maxPause:
+		return fmt.Errorf("retry jitter %v is not within 0 and %v", s.RetryJitter, maxPause)
+	}
 	return (&Mutex{settings: s}).checkExpiration(s.Expiration)
 }
 

@@ -62,6 +62,7 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 
 func (e *Engine) addNode(name string, t transport, timeout, reconnection time.Duration) *Node {
 	node := &Node{name: name}
+	reconnection = max(reconnection, time.Millisecond) // a node that is down is not to be stormed
 	node.lane = newLane(t, timeout, reconnection, e.laneWatch(name))
 	e.mu.Lock()
 	e.nodes = append(e.nodes, node)

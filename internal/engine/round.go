@@ -81,7 +81,7 @@ func (r *round) wanted() bool {
 func (r *round) hear(index int, answer reply) {
 	switch r.question.op {
 	case acquire, extend:
-		r.claim.noted(index, answer)
+		r.claim.noted(r.question.op, index, answer)
 	case release:
 		r.claim.released(index, answer)
 	}

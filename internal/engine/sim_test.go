@@ -146,7 +146,9 @@ func (n *simNode) answer(q *question) reply {
 		if stands != "" && stands != q.owner {
 			return reply{answer: Taken}
 		}
-		n.set(q)
+		if ends := time.Now().Add(time.Duration(q.milliseconds) * time.Millisecond); n.keys[q.key].ends.Before(ends) {
+			n.set(q)
+		}
 	case release:
 		if stands == "" {
 			return reply{answer: Gone}
@@ -309,6 +311,13 @@ func (s *sim) acquire() *Lock {
 // try tries to get a lock on "k".
 func (s *sim) try() (*Lock, error) {
 	return s.mutex.Acquire(s.t.Context(), "k", AcquireOptions{})
+}
+
+// delayOneQuestion has what is asked next arrive only a second later, by when it was given up.
+func (s *sim) delayOneQuestion() {
+	n := s.nodes[0]
+	n.with(func(n *simNode) { n.latency = 2 * time.Second })
+	time.AfterFunc(400*time.Millisecond, func() { n.with(func(n *simNode) { n.latency = simLatency }) })
 }
 
 // wantNoKey checks that nothing stands at "k" on any node.

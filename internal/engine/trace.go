@@ -3,8 +3,8 @@ package engine
 import "time"
 
 // Trace is a set of callbacks that are told what an engine does. Any of them may be nil. They run in the middle of the
-// operation, some while another goroutine waits for it: they should return soon and must not use the mutex they are
-// told about.
+// operation, some while another goroutine waits for it: they should return soon, and must not panic, use the mutexes they
+// are told about, or close them.
 type Trace struct {
 	// Acquired is called when an acquire got its lock, after so many attempts and so much time.
 	Acquired func(mutex, key string, attempts int, took time.Duration)

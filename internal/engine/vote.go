@@ -124,7 +124,7 @@ func hint(err error) string {
 	case errors.As(err, &clusterMode), hasCode(err, "MOVED", "CROSSSLOT", "CLUSTERDOWN"):
 		return "the server runs in cluster mode; url and servers name independent servers"
 	case noPermission(err):
-		return "the server's user may not do this; it needs the commands set, get, del, pexpire, eval and evalsha on the mutex's keys"
+		return "the server's user may not do this; it needs the commands set, get, del, pttl, pexpire, eval and evalsha on the mutex's keys"
 	case hasCode(err, "NOAUTH", "WRONGPASS"):
 		return "check the user and the password in the node's URL"
 	case hasCode(err, "READONLY"):

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -73,7 +74,7 @@ func (q *question) eval(ctx context.Context) *redis.Cmd {
 type transport interface {
 	// exec asks the questions of the batch in order and fills in every call's reply.
 	exec(ctx context.Context, batch []*call)
-	// ping returns nil if the server answered, with whatever it liked.
+	// ping returns nil if the server answered, if only with an error that passes or that a ping has no part in.
 	ping(ctx context.Context) error
 	close() error
 }
@@ -142,7 +143,7 @@ func (w *wire) evalWhereUnknown(ctx context.Context, batch []*call) {
 				}
 				freed[q.key] = true
 			}
-		case q.op == acquire && c.reply.answer == Taken && freed[q.key]:
+		case q.op == acquire && c.reply.answer == Taken && freed[q.key] && !releasedLater(batch[i+1:], q):
 			again = append(again, c)
 			commands = append(commands, q.command(ctx))
 		}
@@ -158,7 +159,7 @@ func (w *wire) evalWhereUnknown(ctx context.Context, batch []*call) {
 
 func (c *call) scriptUnknown() bool { return hasCode(c.reply.err, "NOSCRIPT") }
 
-// releasedLater tells whether one of the calls that follow has released the lock that q would extend.
+// releasedLater tells whether one of the calls that follow has released the lock that q would extend or get.
 func releasedLater(following []*call, q *question) bool {
 	return slices.ContainsFunc(following, func(c *call) bool {
 		return c.question.op == release && c.question.owner == q.owner && c.question.key == q.key && !c.scriptUnknown()
@@ -188,7 +189,7 @@ func (w *wire) catch(err *error) {
 func (w *wire) ping(ctx context.Context) (err error) {
 	defer w.catch(&err)
 	err = w.client.Ping(ctx).Err()
-	if hasCode(err, "NOPERM", "LOADING", "BUSY", "MASTERDOWN") {
+	if hasCode(err, "NOPERM", "LOADING", "BUSY", "MASTERDOWN", "MISCONF") {
 		return nil
 	}
 	return err
@@ -245,6 +246,7 @@ func scriptAnswer(value int64) Answer {
 
 // interpretError reads the error of a command or, if it is that of a handshake, of the connection.
 func interpretError(err error, handshake bool) reply {
+	err = withoutArguments(err)
 	var undialled *dialError
 	var clusterMode *clusterModeError
 	var refused redis.Error
@@ -270,3 +272,22 @@ func interpretError(err error, handshake bool) reply {
 		return reply{answer: Down, err: err, broken: true, unknown: true}
 	}
 }
+
+// withoutArguments cuts from a server's error the arguments that it quotes: in a handshake the password is one.
+func withoutArguments(err error) error {
+	var refused redis.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	text, _, quotes := strings.Cut(refused.Error(), ", with args beginning with:")
+	if !quotes {
+		return err
+	}
+	return &refusal{text}
+}
+
+// refusal is a server's error in our own words.
+type refusal struct{ text string }
+
+func (r *refusal) Error() string { return r.text }
+func (r *refusal) RedisError()   {}

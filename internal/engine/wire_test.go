@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,5 +100,22 @@ func TestKeyOfAnotherTypeIsSomebodyElses(t *testing.T) {
 	}
 	if got := server.CLI("TYPE", "k"); got != "hash" {
 		t.Errorf("the key is now of type %s", got)
+	}
+}
+
+func TestServerThatQuotesTheHandshakeShowsNoPassword(t *testing.T) {
+	server := redistest.Start(t, "--rename-command", "HELLO", "", "--rename-command", "AUTH", "")
+	m := urlMutex(t, Options{}, Settings{Expiration: 10 * time.Second}, "redis://:s3cret@"+server.Addr())
+	_, err := m.Acquire(t.Context(), "k", AcquireOptions{})
+	if err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "unknown command") {
+		t.Errorf("error is %v", err)
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		for _, vote := range e.Votes {
+			if vote.Err != nil && strings.Contains(vote.Err.Error(), "s3cret") {
+				t.Errorf("a vote shows the password: %v", vote.Err)
+			}
+		}
 	}
 }

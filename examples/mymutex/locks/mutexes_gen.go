@@ -162,9 +162,9 @@ func (m NightlyReport) ReleaseLock(ctx context.Context, lock *NightlyReportLock)
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m NightlyReport) ExtendLock(ctx context.Context, lock *NightlyReportLock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -222,9 +222,9 @@ func (m AccountTransfer) ReleaseLock(ctx context.Context, lock *AccountTransferL
 	return mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m AccountTransfer) ExtendLock(ctx context.Context, lock *AccountTransferLock, expiration time.Duration) error {
 	return mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -274,9 +274,9 @@ func (m InvoiceNumber) ReleaseLock(ctx context.Context, lock *InvoiceNumberLock)
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m InvoiceNumber) ExtendLock(ctx context.Context, lock *InvoiceNumberLock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -326,9 +326,9 @@ func (m CacheRefresh) ReleaseLock(ctx context.Context, lock *CacheRefreshLock) e
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m CacheRefresh) ExtendLock(ctx context.Context, lock *CacheRefreshLock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }

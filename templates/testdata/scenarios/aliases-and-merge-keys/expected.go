@@ -109,9 +109,9 @@ func (m First) ReleaseLock(ctx context.Context, lock *FirstLock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m First) ExtendLock(ctx context.Context, lock *FirstLock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -159,9 +159,9 @@ func (m Second) ReleaseLock(ctx context.Context, lock *SecondLock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Second) ExtendLock(ctx context.Context, lock *SecondLock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }

@@ -127,9 +127,9 @@ func (m Hostile) ReleaseLock(ctx context.Context, lock *HostileLock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Hostile) ExtendLock(ctx context.Context, lock *HostileLock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -179,9 +179,9 @@ func (m Generate) ReleaseLock(ctx context.Context, lock *GenerateLock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Generate) ExtendLock(ctx context.Context, lock *GenerateLock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -231,9 +231,9 @@ func (m Close_) ReleaseLock(ctx context.Context, lock *Close_Lock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Close_) ExtendLock(ctx context.Context, lock *Close_Lock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }

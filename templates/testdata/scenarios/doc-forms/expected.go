@@ -182,9 +182,9 @@ func (m Doc0) ReleaseLock(ctx context.Context, lock *Doc0Lock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Doc0) ExtendLock(ctx context.Context, lock *Doc0Lock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -234,9 +234,9 @@ func (m Doc1) ReleaseLock(ctx context.Context, lock *Doc1Lock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Doc1) ExtendLock(ctx context.Context, lock *Doc1Lock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -286,9 +286,9 @@ func (m Doc2) ReleaseLock(ctx context.Context, lock *Doc2Lock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Doc2) ExtendLock(ctx context.Context, lock *Doc2Lock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -338,9 +338,9 @@ func (m Doc3) ReleaseLock(ctx context.Context, lock *Doc3Lock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Doc3) ExtendLock(ctx context.Context, lock *Doc3Lock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -388,9 +388,9 @@ func (m Doc4) ReleaseLock(ctx context.Context, lock *Doc4Lock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Doc4) ExtendLock(ctx context.Context, lock *Doc4Lock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -440,9 +440,9 @@ func (m Doc5) ReleaseLock(ctx context.Context, lock *Doc5Lock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Doc5) ExtendLock(ctx context.Context, lock *Doc5Lock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -492,9 +492,9 @@ func (m Doc6) ReleaseLock(ctx context.Context, lock *Doc6Lock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Doc6) ExtendLock(ctx context.Context, lock *Doc6Lock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }

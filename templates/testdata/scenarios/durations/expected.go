@@ -110,9 +110,9 @@ func (m Odd) ReleaseLock(ctx context.Context, lock *OddLock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Odd) ExtendLock(ctx context.Context, lock *OddLock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -160,9 +160,9 @@ func (m Precise) ReleaseLock(ctx context.Context, lock *PreciseLock) error {
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Precise) ExtendLock(ctx context.Context, lock *PreciseLock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }

@@ -102,9 +102,9 @@ func (m Closing) ReleaseLock(ctx context.Context, lock *ClosingLock) error {
 	return mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Closing) ExtendLock(ctx context.Context, lock *ClosingLock, expiration time.Duration) error {
 	return mutex.ExtendLock(ctx, lock, expiration)
 }

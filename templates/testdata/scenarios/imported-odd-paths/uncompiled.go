@@ -159,9 +159,9 @@ func (m Foo) ReleaseLock(ctx context.Context, lock *FooLock) error {
 	return mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Foo) ExtendLock(ctx context.Context, lock *FooLock, expiration time.Duration) error {
 	return mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -215,9 +215,9 @@ func (m Y) ReleaseLock(ctx context.Context, lock *YLock) error {
 	return mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Y) ExtendLock(ctx context.Context, lock *YLock, expiration time.Duration) error {
 	return mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -271,9 +271,9 @@ func (m Z) ReleaseLock(ctx context.Context, lock *ZLock) error {
 	return mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Z) ExtendLock(ctx context.Context, lock *ZLock, expiration time.Duration) error {
 	return mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -327,9 +327,9 @@ func (m Ids) ReleaseLock(ctx context.Context, lock *IdsLock) error {
 	return mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Ids) ExtendLock(ctx context.Context, lock *IdsLock, expiration time.Duration) error {
 	return mutex.ExtendLock(ctx, lock, expiration)
 }
@@ -383,9 +383,9 @@ func (m Keyword) ReleaseLock(ctx context.Context, lock *KeywordLock) error {
 	return mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock expire after expiration, counted from now. The error is
-// [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if
-// too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
 func (m Keyword) ExtendLock(ctx context.Context, lock *KeywordLock, expiration time.Duration) error {
 	return mutex.ExtendLock(ctx, lock, expiration)
 }
