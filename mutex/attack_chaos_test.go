@@ -144,7 +144,7 @@ func everythingAtOnce(t *testing.T, shortest, longest time.Duration, careless bo
 		time.Sleep(rand.N(50 * time.Millisecond))
 	}
 	workers.Wait()
-	if got.Load() < 50 || refused.Load() < 50 {
+	if got.Load() < 20 || refused.Load() < 50 {
 		t.Errorf("%d locks, %d refusals: that shows little", got.Load(), refused.Load())
 	}
 	for i := range sets {

@@ -173,7 +173,7 @@ func TestUserWithoutScriptsAcquiresButCannotRelease(t *testing.T) {
 func TestUserWithTheLeastRights(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	cli(t, server, "ACL", "SETUSER", "somebody", "on", ">"+secret, "~locks:*", "+set", "+get", "+del", "+pexpire", "+eval", "+evalsha")
+	cli(t, server, "ACL", "SETUSER", "somebody", "on", ">"+secret, "~locks:*", "+set", "+get", "+del", "+pttl", "+pexpire", "+eval", "+evalsha")
 	set := open(t, on(withSecret(server, "somebody")))
 	m := at(set, "locks:k")
 	lock := acquire(t, m)
