@@ -51,7 +51,7 @@ func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) { c.logger = logger }
 }
 
-// WithTrace reports every operation to the callbacks of a trace.
+// WithTrace calls the callbacks of a trace when what they are for happens.
 func WithTrace(trace *Trace) Option {
 	return func(c *config) { c.trace = trace }
 }

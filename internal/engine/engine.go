@@ -14,7 +14,7 @@ type Options struct {
 	// Logger is told of what an operator should know: locks lost, releases that failed, nodes that went down or came
 	// back. Nil logs nothing.
 	Logger *slog.Logger
-	// Trace is told of every operation. Nil traces nothing.
+	// Trace is told of what its callbacks are for. Nil traces nothing.
 	Trace *Trace
 }
 

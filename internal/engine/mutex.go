@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"time"
 )
 
@@ -130,28 +129,6 @@ func (m *Mutex) fail(op, key string, o *outcome, causes ...error) *Error {
 	return e
 }
 
-// Exists tells whether a quorum of nodes holds one owner's value at key at this moment. It is advice, not a lock: the
-// next moment may differ.
-func (m *Mutex) Exists(ctx context.Context, key string) (bool, error) {
-	if err := m.enter(ctx, key); err != nil {
-		return false, m.fail("exists", key, nil, err)
-	}
-	defer m.engine.finish()
-	r := askOwner(m.group(key), key)
-	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, m.nodeTimeout(m.settings.Expiration))
-	if err != nil {
-		return false, m.fail("exists", key, &o, ended(ctx, err)...)
-	}
-	switch {
-	case o.leading >= o.quorum():
-		return true, nil
-	case o.leading+o.silent+o.pending < o.quorum():
-		return false, nil
-	default: // the nodes that didn't answer make the difference
-		return false, m.fail("exists", key, &o, ErrNoQuorum)
-	}
-}
-
 var (
 	errNoContext = errors.New("the context is nil")
 	errNoKey     = errors.New("the key is empty")
@@ -178,14 +155,4 @@ func ended(ctx context.Context, err error) []error {
 		causes = append(causes, cause)
 	}
 	return causes
-}
-
-// pauseBeforeRetry is the retry interval plus or minus a random part of the jitter, and never so short that the attempts
-// run together.
-func (m *Mutex) pauseBeforeRetry() time.Duration {
-	pause := m.settings.RetryInterval
-	if jitter := m.settings.RetryJitter; jitter > 0 {
-		pause += rand.N(2*jitter+1) - jitter
-	}
-	return max(pause, time.Millisecond)
 }

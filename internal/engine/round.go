@@ -148,7 +148,7 @@ func (r *round) wait(ctx context.Context, closing <-chan struct{}, timers *timer
 func (r *round) outcome(budget time.Duration) outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := outcome{nodes: r.nodes, tally: r.tally, leading: 0}
+	o := outcome{nodes: r.nodes, tally: r.tally}
 	if r.question.op == read {
 		o.leading = r.leading()
 	} else if o.won() {

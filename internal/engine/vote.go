@@ -147,5 +147,3 @@ type timeoutError struct {
 func (e *timeoutError) Error() string {
 	return fmt.Sprintf("no answer within %v", e.budget)
 }
-
-func (e *timeoutError) Timeout() bool { return true }
