@@ -234,3 +234,43 @@ func TestExtensionThatAMinorityCarriedOutEndsWithTheLock(t *testing.T) {
 		s.wantNoKey()
 	})
 }
+
+func TestExtensionThatArrivesAfterTheOwedReleaseIsReleasedToo(t *testing.T) {
+	// The server is stopped with the extension in its buffer. When it answers again it first deletes the key, as owed, and
+	// only then reads the buffer.
+	simulate(t, 3, Settings{Expiration: time.Hour}, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		time.Sleep(2 * simLatency)
+		stopped := s.nodes[0]
+		stopped.hang()
+		if err := lock.Extend(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if err := lock.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		buffered := stopped.hung
+		stopped.with(func(n *simNode) { n.hung = nil })
+		time.Sleep(3 * time.Second)
+		s.wantNoKey()
+		close(buffered)
+		synctest.Wait()
+		if stopped.owner("k") == "" {
+			t.Fatal("the extension has not set the key again: the test tests nothing")
+		}
+		time.Sleep(20 * time.Second)
+		s.wantNoKey()
+	})
+}
+
+func TestExtensionDuringWhichTheMachineSleptPastTheDeadlineRevivesNothing(t *testing.T) {
+	// No timer has fired yet when the answer is read.
+	simulate(t, 1, Settings{}, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		s.nodes[0].with(func(n *simNode) { n.latency = 100 * time.Millisecond })
+		time.AfterFunc(50*time.Millisecond, func() { s.sleepAhead(time.Minute) })
+		wantError(t, lock.Extend(t.Context(), time.Hour), ErrNotHeld, ErrLockLost)
+		wantError(t, lock.Err(), ErrLockLost)
+	})
+}
