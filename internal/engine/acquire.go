@@ -13,13 +13,15 @@ type AcquireOptions struct {
 	Expiration *time.Duration
 	// Wait says how long to wait for a held lock, instead of the settings' Wait or MaxRetry; nil: as they say.
 	Wait *time.Duration
+	// Renew has the lock renewed until it ends.
+	Renew bool
 }
 
 // Acquire gets a lock on key, waiting as the settings or the options say.
 func (m *Mutex) Acquire(ctx context.Context, key string, options AcquireOptions) (*Lock, error) {
 	start := m.engine.clock.now()
 	attempts := 0
-	lock, err := m.acquire(ctx, key, options, start, &attempts)
+	lock, err := m.acquire(ctx, key, &options, start, &attempts)
 	trace := &m.engine.trace
 	if err != nil {
 		if trace.Refused != nil {
@@ -27,13 +29,16 @@ func (m *Mutex) Acquire(ctx context.Context, key string, options AcquireOptions)
 		}
 		return nil, err
 	}
+	if options.Renew {
+		lock.renew()
+	}
 	if trace.Acquired != nil {
 		trace.Acquired(m.settings.Name, key, attempts, m.engine.clock.since(start))
 	}
 	return lock, nil
 }
 
-func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions, start moment, attempts *int) (*Lock, error) {
+func (m *Mutex) acquire(ctx context.Context, key string, options *AcquireOptions, start moment, attempts *int) (*Lock, error) {
 	expiration := m.settings.Expiration
 	if options.Expiration != nil {
 		expiration = *options.Expiration
@@ -48,63 +53,88 @@ func (m *Mutex) acquire(ctx context.Context, key string, options AcquireOptions,
 	defer m.engine.finish()
 
 	patience := m.patience(options, start)
-	var last error // what the attempt before failed of
-	for {
+	a := attempt{mutex: m, key: key, expiration: expiration, op: acquire}
+	var failed *failure
+	if !patience.any() || !m.engine.lines.occupied(m, key, start) {
 		*attempts++
-		lock, failure := m.attempt(ctx, key, expiration, start)
-		if failure == nil {
+		var lock *Lock
+		lock, failed = a.make(ctx, start)
+		if failed == nil {
+			m.engine.lines.adopt(lock)
 			return lock, nil
 		}
-		if failure.final {
-			if last != nil && !errors.Is(failure.err, ErrAlreadyLocked) && !errors.Is(failure.err, ErrNoQuorum) {
-				failure.err.Causes = append(failure.err.Causes, last) // it ended before the nodes could say why
-			}
-			return nil, failure.err
+		if failed.final || !patience.more(errors.Is(failed.err, ErrAlreadyLocked), m.engine.clock.now()) {
+			return nil, failed.err
 		}
-		last = failure.err.Causes[0]
-		pause, again := patience.next(errors.Is(failure.err, ErrAlreadyLocked))
-		if !again {
-			return nil, failure.err
-		}
-		if err := m.engine.sleep(ctx, pause); err != nil {
-			failure.err.Causes = append(ended(ctx, err), failure.err.Causes...)
-			return nil, failure.err
-		}
-		start = m.engine.clock.now()
+	} else {
+		patience.more(true, start)
 	}
+	return m.waitInLine(ctx, &a, &patience, attempts, failed)
+}
+
+// attempt is one question to every node for a lock.
+type attempt struct {
+	mutex      *Mutex
+	key        string
+	expiration time.Duration
+	op         op // acquire or queue
+	message    string
 }
 
 // failure is an attempt without a lock; final says that another attempt makes no sense.
 type failure struct {
 	err   *Error
 	final bool
+	// left is how long the lock stays another's, if the attempt found out.
+	left time.Duration
+	// split says that no owner has a quorum.
+	split bool
 }
 
-// attempt asks every node once. Whatever it set, if it fails, is being released before it returns. The lock counts from
+// make asks every node once. Whatever it set, if it fails, is being released before it returns. The lock counts from
 // start, which is before the first byte is sent.
-func (m *Mutex) attempt(ctx context.Context, key string, expiration time.Duration, start moment) (*Lock, *failure) {
-	l := &Lock{mutex: m, since: start, claim: claim{nodes: m.group(key), key: key, owner: newOwner()}}
-	l.claim.lengthen(expiration)
-	r := l.claim.ask(acquire, expiration)
-	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, m.nodeTimeout(expiration))
+func (a *attempt) make(ctx context.Context, start moment) (*Lock, *failure) {
+	m := a.mutex
+	l := m.newLock(a.key, a.expiration, start)
+	r := m.engine.newRound(l.claim.nodes, &l.claim, start, m.nodeTimeout(a.expiration))
+	r.question.put(a.op, a.key, l.claim.owner, a.expiration)
+	r.question.message = a.message
+	r.start(r)
+	return l.conclude(ctx, r, a.expiration)
+}
+
+// newLock is a lock of which nothing has been asked yet.
+func (m *Mutex) newLock(key string, expiration time.Duration, start moment) *Lock {
+	l := &Lock{mutex: m, since: start, claim: claim{nodes: m.group(key), key: key, owner: m.engine.owners.next()}}
+	l.claim.life.Store(int64(expiration))
+	return l
+}
+
+// conclude waits for the outcome of the round that is to get l.
+func (l *Lock) conclude(ctx context.Context, r *round, expiration time.Duration) (*Lock, *failure) {
+	defer r.leave()
+	o, err := r.wait(ctx)
 	if err == nil && o.won() && l.hold(expiration) {
 		return l, nil
 	}
 	r.undo()
+	m := l.mutex
 	switch {
 	case err != nil:
 		causes := ended(ctx, err)
 		if cause := o.cause(); cause != nil {
 			causes = append(causes, cause)
 		}
-		return nil, &failure{err: m.fail("acquire", key, &o, causes...), final: true}
+		return nil, &failure{err: m.fail("acquire", l.Key(), &o, causes...), final: true}
 	case o.won():
-		return nil, &failure{err: m.fail("acquire", key, &o, fmt.Errorf("%w: the answers took longer than the lock is valid", ErrNoQuorum))}
+		return nil, &failure{err: m.fail("acquire", l.Key(), &o, fmt.Errorf("%w: the answers took longer than the lock is valid", ErrNoQuorum))}
 	}
 	cause := o.cause()
 	return nil, &failure{
-		err:   m.fail("acquire", key, &o, cause),
+		err:   m.fail("acquire", l.Key(), &o, cause),
 		final: errors.Is(cause, ErrNoQuorum) && o.blocks(o.rejected),
+		left:  o.left(),
+		split: o.split(),
 	}
 }
 

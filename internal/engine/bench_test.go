@@ -22,12 +22,13 @@ func BenchmarkPair(b *testing.B) {
 			client := redis.NewClient(&redis.Options{Addr: redistest.Start(b).Addr()})
 			defer client.Close()
 			ctx := context.Background()
-			hash := digest(releaseSource)
+			owners := newOwners()
+			hash := scripts[release].hash
 			if err := client.ScriptLoad(ctx, releaseSource).Err(); err != nil {
 				b.Fatal(err)
 			}
 			share(b, goroutines, func(key string) error {
-				owner := newOwner()
+				owner := owners.next()
 				if err := client.SetNX(ctx, key, owner, 10*time.Second).Err(); err != nil {
 					return err
 				}

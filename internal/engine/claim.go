@@ -20,9 +20,11 @@ type claim struct {
 	// whose answer never came, late for each where that is an extension. Whoever deletes the key of a late acquire is
 	// rid of it; a late extension would set it again.
 	set, doubt, late atomic.Uint64
+	// over says that the claim is being released. From then on nothing but that is asked for in its name.
+	over atomic.Bool
 }
 
-// noted keeps what a reply to an acquire or an extension says about a node.
+// noted keeps what a reply to an acquire, a handover or an extension says about a node.
 func (c *claim) noted(o op, index int, r reply) {
 	bit := uint64(1) << index
 	if r.answer == Granted || r.unknown {

@@ -5,37 +5,41 @@ import "time"
 // clock reads the time. Two clocks count: the monotonic one, which nobody can set, and the wall clock, which goes on
 // while the machine is suspended, where Go's monotonic clock stands still.
 type clock struct {
+	base time.Time
 	// ahead is for tests: how far the wall clock runs ahead of the monotonic one. Nil: not at all.
 	ahead func() time.Duration
 }
 
-// moment is one reading of both clocks.
+func newClock() *clock { return &clock{base: time.Now()} }
+
+// moment is one reading of both clocks: how long after the clock's base each said it was.
 type moment struct {
-	mono time.Time // with its monotonic reading
-	wall time.Time // without
+	mono time.Duration
+	wall time.Duration
 }
 
 func (c *clock) now() moment {
 	now := time.Now()
-	m := moment{mono: now, wall: now.Round(0)}
+	m := moment{mono: now.Sub(c.base), wall: time.Duration(now.UnixNano() - c.base.UnixNano())}
 	if c.ahead != nil {
-		m.wall = m.wall.Add(c.ahead())
+		m.wall += c.ahead()
 	}
 	return m
 }
 
-// since is how long ago m was: the larger of what the two clocks say, so that a wall clock set back, or a machine that
-// slept, can only shorten a lock.
-func (c *clock) since(m moment) time.Duration {
-	now := c.now()
-	return max(now.mono.Sub(m.mono), now.wall.Sub(m.wall))
-}
+// since is how long ago m was.
+func (c *clock) since(m moment) time.Duration { return c.now().since(m) }
 
 // remains is how long it is until m: zero or less once either clock has reached it.
-func (c *clock) remains(m moment) time.Duration {
-	return -c.since(m)
+func (c *clock) remains(m moment) time.Duration { return -c.since(m) }
+
+// time is m as the monotonic clock has it.
+func (c *clock) time(m moment) time.Time { return c.base.Add(m.mono) }
+
+// since is how long m is after the moment before: the larger of what the two clocks say, so that a wall clock set back,
+// or a machine that slept, can only shorten a lock.
+func (m moment) since(before moment) time.Duration {
+	return max(m.mono-before.mono, m.wall-before.wall)
 }
 
-func (m moment) add(d time.Duration) moment {
-	return moment{mono: m.mono.Add(d), wall: m.wall.Add(d)}
-}
+func (m moment) add(d time.Duration) moment { return moment{mono: m.mono + d, wall: m.wall + d} }

@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -20,14 +19,22 @@ type Options struct {
 
 // Engine owns the connections to a set of nodes and the locks held over them.
 type Engine struct {
-	logger *slog.Logger
-	trace  Trace
-	clock  *clock
-	held   registry
-	timers timerPool
+	logger   *slog.Logger
+	trace    Trace
+	clock    *clock
+	owners   *owners
+	held     registry
+	renewals renewals
+	lines    lines
+	vigils   vigils
+	rounds   roundPool
+	alarms   alarmPool
+	timers   timerPool
 
 	// closing is closed when Close begins: whoever waits for anything leaves.
 	closing chan struct{}
+	// deferred counts what later has started.
+	deferred sync.WaitGroup
 
 	mu sync.Mutex // guards what follows
 	// closed refuses every new operation.
@@ -42,7 +49,8 @@ type Engine struct {
 func New(options Options) *Engine {
 	e := &Engine{
 		logger:  options.Logger,
-		clock:   &clock{},
+		clock:   newClock(),
+		owners:  newOwners(),
 		closing: make(chan struct{}),
 	}
 	if e.logger == nil {
@@ -51,7 +59,7 @@ func New(options Options) *Engine {
 	if options.Trace != nil {
 		e.trace = *options.Trace
 	}
-	e.held.clock = e.clock
+	e.held.clock, e.renewals.clock, e.vigils.clock, e.lines.engine = e.clock, e.clock, e.clock, e
 	return e
 }
 
@@ -96,6 +104,9 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 
 	close(e.closing)
+	e.vigils.close()
+	e.renewals.close()
+	e.lines.close()
 	e.loseAll()
 	if quiet != nil {
 		<-quiet
@@ -103,9 +114,11 @@ func (e *Engine) Close() error {
 	}
 	var waiting sync.WaitGroup
 	for _, node := range nodes {
+		waiting.Go(node.listener.close)
 		waiting.Go(node.lane.close)
 	}
 	waiting.Wait()
+	e.deferred.Wait()
 	return nil
 }
 
@@ -120,21 +133,10 @@ func (e *Engine) Held() []*Lock {
 	return e.held.all()
 }
 
-// sleep pauses for d and reports why it ended early: ctx's error, or ErrClosed.
-func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
-	timer := e.timers.get(d)
-	defer e.timers.put(timer)
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-e.closing:
-		return ErrClosed
-	}
-}
+// later runs f by itself, for whoever must not wait for it. Close waits for it.
+func (e *Engine) later(f func()) { e.deferred.Go(f) }
 
-// timerPool keeps timers for the next one who needs one: every round needs one, and nearly none fires.
+// timerPool keeps timers for the next one who needs one.
 type timerPool struct{ pool sync.Pool }
 
 func (p *timerPool) get(d time.Duration) *time.Timer {

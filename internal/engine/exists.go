@@ -9,8 +9,11 @@ func (m *Mutex) Exists(ctx context.Context, key string) (bool, error) {
 		return false, m.fail("exists", key, nil, err)
 	}
 	defer m.engine.finish()
-	r := askOwner(m.group(key), key)
-	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, m.nodeTimeout(m.settings.Expiration))
+	r := m.engine.newRound(m.group(key), nil, m.engine.clock.now(), m.nodeTimeout(m.settings.Expiration))
+	defer r.leave()
+	r.question.put(read, key, "", 0)
+	r.start(r)
+	o, err := r.wait(ctx)
 	if err != nil {
 		return false, m.fail("exists", key, &o, ended(ctx, err)...)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -18,53 +19,73 @@ const noticeable = time.Millisecond
 type registry struct {
 	clock *clock
 
-	mu    sync.Mutex // guards what follows
-	locks map[*Lock]struct{}
-	// watch fires again and again until it finds no lock; seen is the moment it was set.
-	watch *time.Timer
-	seen  moment
+	mu sync.Mutex // guards what follows, and the locks' older and newer
+	// oldest and newest are the ends of the list.
+	oldest, newest *Lock
+	// watch fires again and again until it finds no lock; seen is the moment it was set. watching says that it is set.
+	watch    *time.Timer
+	watching bool
+	seen     moment
 }
 
-func (g *registry) add(l *Lock) {
+func (g *registry) add(l *Lock, now moment) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.locks == nil {
-		g.locks = make(map[*Lock]struct{})
+	l.older = g.newest
+	if g.newest == nil {
+		g.oldest = l
+	} else {
+		g.newest.newer = l
 	}
-	g.locks[l] = struct{}{}
-	if g.watch == nil {
-		g.seen = g.clock.now()
-		g.watch = time.AfterFunc(vigilance, g.compare)
+	g.newest = l
+	if !g.watching {
+		g.watching, g.seen = true, now
+		if g.watch == nil {
+			g.watch = time.AfterFunc(vigilance, g.compare)
+		} else {
+			g.watch.Reset(vigilance)
+		}
 	}
 }
 
 func (g *registry) remove(l *Lock) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.locks, l)
+	if l.older == nil {
+		g.oldest = l.newer
+	} else {
+		l.older.newer = l.newer
+	}
+	if l.newer == nil {
+		g.newest = l.older
+	} else {
+		l.newer.older = l.older
+	}
+	l.older, l.newer = nil, nil
 }
 
+// all are the locks held, the oldest first.
 func (g *registry) all() []*Lock {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	locks := make([]*Lock, 0, len(g.locks))
-	for l := range g.locks {
+	var locks []*Lock
+	for l := g.oldest; l != nil; l = l.newer {
 		locks = append(locks, l)
 	}
-	slices.SortFunc(locks, func(a, b *Lock) int { return a.since.mono.Compare(b.since.mono) })
+	slices.SortStableFunc(locks, func(a, b *Lock) int { return cmp.Compare(a.since.mono, b.since.mono) })
 	return locks
 }
 
 // compare looks for time that passed on the wall clock only, and if some did, has every lock look at its deadline.
 func (g *registry) compare() {
 	g.mu.Lock()
-	if len(g.locks) == 0 {
-		g.watch = nil
+	if g.oldest == nil {
+		g.watching = false
 		g.mu.Unlock()
 		return
 	}
 	now := g.clock.now()
-	asleep := now.wall.Sub(g.seen.wall) - now.mono.Sub(g.seen.mono)
+	asleep := (now.wall - g.seen.wall) - (now.mono - g.seen.mono)
 	if asleep >= noticeable || asleep < 0 {
 		g.seen = now
 	}
@@ -76,4 +97,28 @@ func (g *registry) compare() {
 	for _, l := range g.all() {
 		l.expire()
 	}
+}
+
+// find is the lock held on a key of a mutex, nil if there is none.
+func (g *registry) find(m *Mutex, key string) *Lock {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for l := g.newest; l != nil; l = l.older {
+		if l.mutex == m && l.claim.key == key {
+			return l
+		}
+	}
+	return nil
+}
+
+// at is a lock held on a key at a node, nil if there is none.
+func (g *registry) at(node *Node, key string) *Lock {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for l := g.newest; l != nil; l = l.older {
+		if l.claim.key == key && slices.Contains(l.claim.nodes, node) {
+			return l
+		}
+	}
+	return nil
 }

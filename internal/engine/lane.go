@@ -23,13 +23,13 @@ type call struct {
 type asker interface {
 	// wanted is asked just before the call is sent. If it says no, the call isn't sent.
 	wanted() bool
-	// hear takes the reply. It is called exactly once for each call, and must not block.
+	// hear takes the reply. It is called exactly once for each call, and must not block. The call is the asker's again.
 	hear(index int, r reply)
 }
 
 // lane is the way to one node. Questions queue, one flusher sends what has gathered as one pipeline, and the next batch
 // gathers meanwhile: one goroutine and one round trip serve however many callers there are, and no question overtakes
-// another. A flusher runs only while there is something to send.
+// one of an earlier batch.
 //
 // When the connection fails, the flusher tries once whether the node still answers. If not, the lane is down: it fails
 // every question at once and probes the node each reconnection interval.
@@ -45,8 +45,10 @@ type lane struct {
 	queue []*call
 	// spare is the buffer that the queue and the flusher take turns with.
 	spare []*call
-	// flushing says that a flusher runs. It alone uses the transport.
+	// flushing says that the flusher is at work. It alone uses the transport.
 	flushing bool
+	// work wakes the flusher, which waits for it between two spells of work; nil as long as it was never needed.
+	work chan struct{}
 	// down is what callers hear while the node doesn't answer; nil when it does.
 	down *reply
 	// owed are the releases that the node has still to carry out.
@@ -82,11 +84,30 @@ func (l *lane) ask(c *call) {
 	l.mu.Unlock()
 }
 
-// startFlusher starts a flusher unless one runs. l.mu is held.
+// startFlusher sets the flusher to work, unless it is. l.mu is held.
 func (l *lane) startFlusher() {
-	if !l.flushing {
-		l.flushing = true
-		go l.flush()
+	if l.flushing {
+		return
+	}
+	l.flushing = true
+	if l.work == nil {
+		l.work = make(chan struct{}, 1)
+		go l.run()
+	}
+	l.work <- struct{}{} // never blocks: whoever is not flushing has taken the last one
+}
+
+// run is the flusher's life: one goroutine, so that its stack has the depth it needs. It ends when work is closed.
+func (l *lane) run() {
+	for range l.work {
+		l.mu.Lock()
+		probing := l.down != nil
+		l.mu.Unlock()
+		if probing {
+			l.probe()
+		} else {
+			l.flush()
+		}
 	}
 }
 
@@ -131,10 +152,11 @@ func (l *lane) next() []*call {
 	return batch
 }
 
-// endFlusher marks the end of the flusher, which returns right after. l.mu is held.
+// endFlusher marks the end of the flusher's work, to which it comes right after. l.mu is held.
 func (l *lane) endFlusher() {
 	l.flushing = false
 	if l.closed {
+		close(l.work)
 		close(l.idle)
 	}
 }
@@ -163,15 +185,14 @@ func (l *lane) exchange(batch []*call) *reply {
 	if len(wanted) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
-	l.transport.exec(ctx, wanted)
-	cancel()
+	l.transport.exec(time.Now().Add(l.timeout), wanted)
 	var failed *reply
 	for _, c := range wanted {
-		if c.reply.broken && failed == nil {
-			failed = &reply{answer: c.reply.answer, err: c.reply.err}
+		r := c.reply
+		if r.broken && failed == nil {
+			failed = &reply{answer: r.answer, err: r.err}
 		}
-		c.asker.hear(c.index, c.reply)
+		c.asker.hear(c.index, r)
 	}
 	return failed
 }
@@ -219,10 +240,7 @@ func (l *lane) wake() {
 		return
 	}
 	if l.down != nil {
-		if !l.flushing {
-			l.flushing = true
-			go l.probe()
-		}
+		l.startFlusher()
 		return
 	}
 	l.settle()
@@ -260,6 +278,9 @@ func (l *lane) close() {
 	}
 	l.idle = make(chan struct{})
 	if !l.flushing {
+		if l.work != nil {
+			close(l.work)
+		}
 		close(l.idle)
 	}
 	l.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,24 +15,24 @@ type Lock struct {
 	claim claim
 	// since is the moment before the question that got the lock was sent.
 	since moment
-
-	// extending is held during an extension, so that the deadline follows what the nodes did last.
-	extending sync.Mutex
-	// asking is held while an extension or a release is put into the lanes, so that no extension stands there behind a
-	// release: it would set the key again.
-	asking sync.Mutex
+	// older and newer are its neighbours among those that are held; guarded by the registry.
+	older, newer *Lock
 
 	mu sync.Mutex // guards what follows
 	// deadline is the end of validity: before it, and only before it, the holder may rely on the lock.
 	deadline moment
 	// expiration is the one that the deadline follows from.
 	expiration time.Duration
-	timer      *time.Timer
+	alarm      *alarm
 	// err is why the lock ended; nil while it is held.
 	err  error
 	done chan struct{} // made when asked for
 	// onEnd is called once the lock ended.
 	onEnd context.CancelCauseFunc
+	// line is that of those who wait for the lock in this process, nil if nobody was ever seen waiting.
+	line *line
+	// renewal is nil unless the lock is renewed.
+	renewal *renewal
 	// released says that its keys have been released, or are being.
 	released bool
 	// extended says that an extension was asked for: a node may keep the key longer than the deadline tells, or set it
@@ -41,6 +42,38 @@ type Lock struct {
 
 var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
+// alarm is a lock's own timer, set to the end of its validity. It is used again by later locks; one that fires for the
+// wrong lock has that look at its deadline, no more.
+type alarm struct {
+	timer *time.Timer
+	lock  atomic.Pointer[Lock]
+}
+
+// alarmPool keeps alarms for the next lock that needs one: nearly none ever fires.
+type alarmPool struct{ pool sync.Pool }
+
+func (p *alarmPool) set(l *Lock, d time.Duration) *alarm {
+	if a, ok := p.pool.Get().(*alarm); ok {
+		a.lock.Store(l)
+		a.timer.Reset(d)
+		return a
+	}
+	a := new(alarm)
+	a.lock.Store(l)
+	a.timer = time.AfterFunc(d, func() {
+		if l := a.lock.Load(); l != nil {
+			l.expire()
+		}
+	})
+	return a
+}
+
+func (p *alarmPool) put(a *alarm) {
+	a.timer.Stop()
+	a.lock.Store(nil)
+	p.pool.Put(a)
+}
+
 // hold begins the validity of a lock that a quorum granted. It returns false if the time that took leaves none: this
 // check comes last, after every wait.
 func (l *Lock) hold(expiration time.Duration) bool {
@@ -48,12 +81,13 @@ func (l *Lock) hold(expiration time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deadline, l.expiration = l.since.add(expiration-m.drift(expiration)), expiration
-	validity := m.engine.clock.remains(l.deadline)
+	now := m.engine.clock.now()
+	validity := -now.since(l.deadline)
 	if validity <= 0 {
 		return false
 	}
-	l.timer = time.AfterFunc(validity, l.expire)
-	m.engine.held.add(l)
+	l.alarm = m.engine.alarms.set(l, validity)
+	m.engine.held.add(l, now)
 	return true
 }
 
@@ -68,7 +102,7 @@ func (l *Lock) Key() string { return l.claim.key }
 func (l *Lock) Until() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.deadline.mono
+	return l.mutex.engine.clock.time(l.deadline)
 }
 
 // Done is closed when the lock was released or lost.
@@ -86,26 +120,36 @@ func (l *Lock) Done() <-chan struct{} {
 
 // Err is nil while the lock is held; then it says why it ended: ErrNotHeld if it was released, else ErrLockLost.
 func (l *Lock) Err() error {
-	l.expire()
+	l.check(l.mutex.engine.clock.now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.err
 }
 
-// expire ends the lock if its deadline has passed, on either clock, and else sets the timer to it.
+// expire ends the lock if its deadline has passed, and else sets the alarm to it.
 func (l *Lock) expire() {
+	now := l.mutex.engine.clock.now()
+	if l.check(now) {
+		return
+	}
 	l.mu.Lock()
-	if l.err != nil {
-		l.mu.Unlock()
-		return
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.alarm.timer.Reset(-now.since(l.deadline))
 	}
-	if left := l.mutex.engine.clock.remains(l.deadline); left > 0 {
-		l.timer.Reset(left)
-		l.mu.Unlock()
-		return
-	}
+}
+
+// check ends the lock if its deadline has passed, on either clock. It returns true if that, or something else, ended it.
+func (l *Lock) check(now moment) bool {
+	l.mu.Lock()
+	over := l.err != nil
+	expired := !over && now.since(l.deadline) >= 0
+	renewal := l.renewal
 	l.mu.Unlock()
-	l.lose(errors.New("its validity ended"))
+	if expired {
+		l.lose(renewal.whyEnded())
+	}
+	return over || expired
 }
 
 // lose ends the lock, unless it has ended already.
@@ -115,6 +159,9 @@ func (l *Lock) lose(why error) {
 		return
 	}
 	m := l.mutex
+	if l.line != nil {
+		l.line.lost(l)
+	}
 	m.engine.logger.Warn("lock lost", "mutex", m.settings.Name, "key", l.Key(), "reason", why)
 	if m.engine.trace.Lost != nil {
 		m.engine.trace.Lost(m.settings.Name, l.Key(), err)
@@ -124,33 +171,22 @@ func (l *Lock) lose(why error) {
 	l.mu.Unlock()
 	if extended && why != ErrClosed {
 		// Not before the keys expire by themselves: until then they keep others from whoever is slow to notice.
-		time.AfterFunc(m.drift(expiration)+m.nodeTimeout(expiration), func() { l.askRelease() })
+		time.AfterFunc(m.drift(expiration)+m.nodeTimeout(expiration), func() { l.askRelease(m.engine.clock.now()).leave() })
 	}
 }
 
 // askRelease asks every node to delete the lock's key.
-func (l *Lock) askRelease() *round {
-	l.asking.Lock()
-	defer l.asking.Unlock()
-	return l.claim.ask(release, 0)
+func (l *Lock) askRelease(now moment) *round {
+	l.claim.over.Store(true)
+	return l.claim.ask(l.mutex.engine, release, 0, now, l.releaseBudget())
 }
 
-// askExtension asks every node for a new expiration, or reports why the lock ended.
-func (l *Lock) askExtension(expiration time.Duration) (*round, error) {
-	l.asking.Lock()
-	defer l.asking.Unlock()
-	l.mu.Lock()
-	err := l.err
-	l.extended = true
-	l.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	l.claim.lengthen(expiration)
-	return l.claim.ask(extend, expiration), nil
+func (l *Lock) releaseBudget() time.Duration {
+	return l.mutex.nodeTimeout(time.Duration(l.claim.life.Load()))
 }
 
-// end ends the lock for the reason given and returns true, or returns false if it has ended already.
+// end ends the lock for the reason given and returns true, or returns false if it has ended already. From then on its
+// line doesn't change.
 func (l *Lock) end(err error) bool {
 	l.mu.Lock()
 	if l.err != nil {
@@ -158,13 +194,19 @@ func (l *Lock) end(err error) bool {
 		return false
 	}
 	l.err = err
-	l.timer.Stop()
+	alarm := l.alarm
+	l.alarm = nil
 	if l.done != nil {
 		close(l.done)
 	}
-	onEnd := l.onEnd
+	onEnd, renewal := l.onEnd, l.renewal
 	l.mu.Unlock()
-	l.mutex.engine.held.remove(l)
+	e := l.mutex.engine
+	e.alarms.put(alarm)
+	e.held.remove(l)
+	if renewal != nil {
+		e.renewals.remove(renewal)
+	}
 	if onEnd != nil {
 		onEnd(err)
 	}
@@ -187,7 +229,8 @@ func (l *Lock) whenEnded(cancel context.CancelCauseFunc) {
 // ErrNoQuorum if too few could answer; their keys are deleted as soon as they can be reached, or expire.
 func (l *Lock) Release(ctx context.Context) error {
 	m := l.mutex
-	l.expire()
+	now := m.engine.clock.now()
+	l.check(now)
 	ended := !l.end(ErrNotHeld)
 
 	l.mu.Lock()
@@ -204,13 +247,13 @@ func (l *Lock) Release(ctx context.Context) error {
 	}
 	defer m.engine.finish()
 
-	r := l.askRelease()
 	var err error
 	if ended {
 		// Its keys have as good as expired; they are released all the same, but nobody waits for that.
+		l.askRelease(now).leave()
 		err = m.fail("release", l.Key(), nil, ErrNotHeld, why)
 	} else {
-		err = l.awaitRelease(r)
+		err = l.awaitRelease(l.passOn(now))
 	}
 	if trace := &m.engine.trace; trace.Released != nil {
 		trace.Released(m.settings.Name, l.Key(), m.engine.clock.since(l.since), err)
@@ -218,10 +261,19 @@ func (l *Lock) Release(ctx context.Context) error {
 	return err
 }
 
+// passOn releases the lock: to the next in line, if there is a line.
+func (l *Lock) passOn(now moment) *round {
+	if l.line != nil {
+		return l.line.passOn(l, now)
+	}
+	return l.askRelease(now)
+}
+
 // awaitRelease waits for the outcome of a release. Neither a context nor Close interrupts it.
 func (l *Lock) awaitRelease(r *round) error {
+	defer r.leave()
 	m := l.mutex
-	o, _ := r.wait(context.Background(), nil, &m.engine.timers, m.nodeTimeout(time.Duration(l.claim.life.Load())))
+	o, _ := r.wait(context.Background())
 	switch {
 	case o.won():
 		return nil
@@ -252,16 +304,15 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 		return m.fail("extend", l.Key(), nil, err)
 	}
 	defer m.engine.finish()
-	l.extending.Lock()
-	defer l.extending.Unlock()
 
 	start := m.engine.clock.now()
-	l.expire()
-	r, err := l.askExtension(expiration)
+	r, err := l.askExtension(expiration, start)
 	if err != nil {
 		return m.fail("extend", l.Key(), nil, ErrNotHeld, err)
 	}
-	o, err := r.wait(ctx, m.engine.closing, &m.engine.timers, m.nodeTimeout(expiration))
+	defer r.leave()
+	r.start(r)
+	o, err := r.wait(ctx)
 	switch {
 	case err != nil:
 		return m.fail("extend", l.Key(), &o, ended(ctx, err)...)
@@ -271,7 +322,7 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 		}
 		return nil
 	case o.blocks(o.taken):
-		l.lose(errors.New("another owner's value stands at its key"))
+		l.lose(errTakenOver)
 		return m.fail("extend", l.Key(), &o, ErrNotHeld)
 	}
 	if err := l.Err(); err != nil { // it ended meanwhile
@@ -280,15 +331,37 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 	return m.fail("extend", l.Key(), &o, ErrNoQuorum)
 }
 
+var (
+	errTakenOver = errors.New("another owner's value stands at its key")
+	errExpired   = errors.New("its validity ended")
+)
+
+// askExtension returns the round that asks every node for a new expiration, ready to start, or reports why the lock
+// ended.
+func (l *Lock) askExtension(expiration time.Duration, start moment) (*round, error) {
+	l.check(start)
+	l.mu.Lock()
+	err := l.err
+	l.extended = true
+	l.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	l.claim.lengthen(expiration)
+	r := l.mutex.engine.newRound(l.claim.nodes, &l.claim, start, l.mutex.nodeTimeout(expiration))
+	r.question.put(extend, l.claim.key, l.claim.owner, expiration)
+	return r, nil
+}
+
 // prolong moves the deadline to that of an extension, begun at start, which a quorum agreed to, if that is later, and
 // unless the lock has ended meanwhile: a lock past its deadline is never revived.
 func (l *Lock) prolong(start moment, expiration time.Duration) error {
-	clock := l.mutex.engine.clock
+	now := l.mutex.engine.clock.now()
 	deadline := start.add(expiration - l.mutex.drift(expiration))
 	l.mu.Lock()
-	if left := clock.remains(l.deadline); l.err == nil && left > 0 && clock.remains(deadline) > left {
+	if left := -now.since(l.deadline); l.err == nil && left > 0 && -now.since(deadline) > left {
 		l.deadline, l.expiration = deadline, expiration
-		l.timer.Reset(clock.remains(deadline))
+		// The alarm stays set to the old deadline; when it fires it finds the new one.
 	}
 	l.mu.Unlock()
 	return l.Err()

@@ -32,6 +32,8 @@ type Settings struct {
 	RetryJitter   time.Duration
 	DriftFactor   float64
 	NodeTimeout   time.Duration // zero: by DefaultNodeTimeout
+	Renew         bool
+	MaxHold       time.Duration // zero: without end
 }
 
 // DefaultNodeTimeout is a node's budget for one answer where the settings name none: a twentieth of the expiration, from

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"net"
 	"strconv"
 	"time"
 
@@ -14,8 +13,9 @@ import (
 // Node is one independent Redis server, shared by all mutexes that live on it.
 type Node struct {
 	// name is the address that errors and traces show. It has no credentials.
-	name string
-	lane *lane
+	name     string
+	lane     *lane
+	listener *listener
 }
 
 // NodeOptions say how a node is reached.
@@ -46,8 +46,9 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	own.ContextTimeoutEnabled = true
 	own.DialTimeout = max(options.Timeout, handshakeTimeout)
 	own.DialerRetries = 1
-	own.ReadTimeout = options.Timeout
-	own.WriteTimeout = options.Timeout
+	own.ReadTimeout, own.WriteTimeout = -1, -1 // the contexts' deadlines reach the socket
+	own.Protocol = 2                           // nothing of RESP3 is needed, and its pushes cost a look before each batch
+	own.ConnMaxIdleTime = -1                   // see liveConn
 	own.PoolSize = min(max(options.PoolSize, 1), maxPoolSize)
 	own.PoolTimeout = options.Timeout
 	own.PipelinePoolSize = -1 // no second pool, with larger buffers, beside the one whose size was asked for
@@ -64,6 +65,7 @@ func (e *Engine) addNode(name string, t transport, timeout, reconnection time.Du
 	node := &Node{name: name}
 	reconnection = max(reconnection, time.Millisecond) // a node that is down is not to be stormed
 	node.lane = newLane(t, timeout, reconnection, e.laneWatch(name))
+	node.listener = &listener{engine: e, node: node, pause: reconnection}
 	e.mu.Lock()
 	e.nodes = append(e.nodes, node)
 	e.mu.Unlock()
@@ -93,52 +95,6 @@ func nodeName(o *redis.Options) string {
 	}
 	return o.Addr + "/" + strconv.Itoa(o.DB)
 }
-
-// dialer wraps the dialer of the options so that a failed dial looks to go-redis like a connection whose first write
-// fails. Otherwise its pool would go into a mode of its own after a few failures, in which it re-dials once a second
-// from a goroutine that outlives Close, and logs each failure to the program's standard error: what to do about a node
-// that is down is the lane's business. It also makes certain which questions were never sent.
-//
-// A dial ends with life: go-redis dials in goroutines that nobody waits for, with a context of their own.
-func dialer(life context.Context, options *redis.Options) func(context.Context, string, string) (net.Conn, error) {
-	dial := options.Dialer
-	if dial == nil {
-		dial = redis.NewDialer(options)
-	}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(life, cancel)()
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return failedConn{&dialError{err}}, nil
-		}
-		return conn, nil
-	}
-}
-
-// dialError is the error of a connection that was never made.
-type dialError struct{ err error }
-
-func (e *dialError) Error() string { return e.err.Error() }
-func (e *dialError) Unwrap() error { return e.err }
-
-func (e *dialError) timeout() bool {
-	var timeout net.Error
-	return errors.Is(e.err, context.DeadlineExceeded) || errors.As(e.err, &timeout) && timeout.Timeout()
-}
-
-// failedConn is the connection that a failed dial left: every use of it returns the dial's error.
-type failedConn struct{ err *dialError }
-
-func (c failedConn) Read([]byte) (int, error)         { return 0, c.err }
-func (c failedConn) Write([]byte) (int, error)        { return 0, c.err }
-func (c failedConn) Close() error                     { return nil }
-func (c failedConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
-func (c failedConn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
-func (c failedConn) SetDeadline(time.Time) error      { return nil }
-func (c failedConn) SetReadDeadline(time.Time) error  { return nil }
-func (c failedConn) SetWriteDeadline(time.Time) error { return nil }
 
 // clusterModeError refuses a server that would answer for some keys only.
 type clusterModeError struct{}

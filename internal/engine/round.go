@@ -3,24 +3,37 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // round asks one question of all nodes of a group at once and counts the answers. Whoever waits hears as soon as the
 // outcome is clear; the other answers come in by themselves.
+//
+// Rounds are used again: each counts those who still need it, and who needs it last gives it back.
 type round struct {
+	engine   *Engine
 	question question
 	nodes    []*Node
 	claim    *claim // nil for a read
-	// decided gets one value as soon as the outcome is clear.
+	// decided gets one value as soon as the outcome is clear, unless then is to be called with it.
 	decided chan struct{}
+	then    func(*round)
+	// needed counts whoever waits, and the nodes that haven't answered yet.
+	needed atomic.Int32
+	// started is when the clock of the question began. Whoever hasn't answered budget later has timed out.
+	started moment
+	budget  time.Duration
+	// These are the vigil's.
+	before, after *round
+	watched       bool
 
 	mu    sync.Mutex // guards what follows
 	seats []seat     // by node
 	tally tally
-	open  bool // decided has got nothing yet
-	// undone says that the attempt failed: what it set is being released.
-	undone bool
+	open  bool // neither decided nor then has been told yet
+	// why is the reason if something else than the answers ended the round: errTimeUp, ErrClosed.
+	why error
 }
 
 // seat is one node's place in a round.
@@ -29,70 +42,122 @@ type seat struct {
 	reply reply // guarded by the round's mu; zero until the node has answered
 }
 
-func newRound(nodes []*Node, c *claim) *round {
-	return &round{
-		nodes:   nodes,
-		claim:   c,
-		decided: make(chan struct{}, 1),
-		seats:   make([]seat, len(nodes)),
-		tally:   tally{nodes: len(nodes), pending: len(nodes)},
-		open:    true,
+// roundPool keeps rounds for the next who needs one.
+type roundPool struct{ pool sync.Pool }
+
+// newRound returns a round that waits for a question. Its time counts from started.
+func (e *Engine) newRound(nodes []*Node, c *claim, started moment, budget time.Duration) *round {
+	r, ok := e.rounds.pool.Get().(*round)
+	if !ok {
+		r = &round{engine: e, decided: make(chan struct{}, 1)}
 	}
+	n := len(nodes)
+	r.nodes, r.claim, r.started, r.budget = nodes, c, started, budget
+	if cap(r.seats) < n {
+		r.seats = make([]seat, n)
+	}
+	r.seats = r.seats[:n]
+	r.tally = tally{nodes: n, pending: n}
+	r.open, r.why, r.then = true, nil, nil
+	r.needed.Store(int32(n) + 1)
+	return r
+}
+
+// done is called by each who needed r, and no longer does.
+func (r *round) done(of int32) {
+	if r.needed.Add(-of) > 0 {
+		return
+	}
+	clear(r.seats)
+	r.nodes, r.claim, r.then, r.question = nil, nil, nil, question{}
+	select {
+	case <-r.decided: // whoever waited left before it came
+	default:
+	}
+	r.engine.rounds.pool.Put(r)
 }
 
 // ask starts a round: every node is asked at once. Key and owner are the claim's.
-func (c *claim) ask(o op, expiration time.Duration) *round {
-	r := newRound(c.nodes, c)
+func (c *claim) ask(e *Engine, o op, expiration time.Duration, started moment, budget time.Duration) *round {
+	r := e.newRound(c.nodes, c, started, budget)
 	r.question.put(o, c.key, c.owner, expiration)
-	r.askAll()
+	r.start(r)
 	return r
 }
 
-// askOwner starts a round that reads key.
-func askOwner(nodes []*Node, key string) *round {
-	r := newRound(nodes, nil)
-	r.question.put(read, key, "", 0)
-	r.askAll()
-	return r
-}
-
-func (r *round) askAll() {
-	for i := range r.nodes {
-		r.askNode(i)
+// start asks every node, in asker's name.
+func (r *round) start(asker asker) {
+	r.engine.vigils.watch(r)
+	nodes := r.nodes // the last answer may come before the loop has ended
+	for i := range nodes {
+		r.askNode(i, asker)
 	}
 }
 
-func (r *round) askNode(index int) {
+func (r *round) askNode(index int, asker asker) {
 	c := &r.seats[index].call
-	c.question, c.asker, c.index = &r.question, r, index
+	c.question, c.asker, c.index = &r.question, asker, index
 	r.nodes[index].lane.ask(c)
 }
 
-// wanted keeps a question that was given up while it stood in line from being sent.
+// wanted keeps a question from being sent whose claim is being released. The release may stand in the same batch and be
+// sent first, so what came behind it would set the key again.
 func (r *round) wanted() bool {
-	if r.question.op != acquire {
-		return true
+	switch r.question.op {
+	case acquire, queue, extend:
+		return !r.claim.over.Load()
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return !r.undone
+	return true
 }
 
 func (r *round) hear(index int, answer reply) {
-	switch r.question.op {
-	case acquire, extend:
-		r.claim.noted(r.question.op, index, answer)
-	case release:
+	switch o := r.question.op; {
+	case o.acquires() || o == extend:
+		r.claim.noted(o, index, answer)
+	case o == release:
 		r.claim.released(index, answer)
 	}
+	r.count(index, answer)
+	r.done(1)
+}
+
+// count takes a node's vote.
+func (r *round) count(index int, answer reply) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	answer.heard = true
 	r.seats[index].reply = answer
 	r.tally.count(answer)
-	if r.open && r.clear() {
-		r.open = false
-		r.decided <- struct{}{}
+	then := r.decideIf(r.clear())
+	r.mu.Unlock()
+	if then != nil {
+		then(r)
+	}
+}
+
+// decideIf tells whoever waits, if the outcome is clear and they have not been told. What it returns is to be called
+// without r.mu, which is held.
+func (r *round) decideIf(clear bool) func(*round) {
+	if !r.open || !clear {
+		return nil
+	}
+	r.open = false
+	if r.then != nil {
+		return r.then
+	}
+	r.decided <- struct{}{}
+	return nil
+}
+
+// giveUp ends the round for whoever waits: because its time is up, or the engine closes.
+func (r *round) giveUp(why error) {
+	r.mu.Lock()
+	if r.open {
+		r.why = why
+	}
+	then := r.decideIf(true)
+	r.mu.Unlock()
+	if then != nil {
+		then(r)
 	}
 }
 
@@ -126,29 +191,38 @@ func (r *round) leading() int {
 	return most
 }
 
-// wait returns once the outcome is clear, or the nodes' budget is spent; then who hasn't answered is counted as timed
-// out. If ctx or closing ends before that, it returns why.
-func (r *round) wait(ctx context.Context, closing <-chan struct{}, timers *timerPool, budget time.Duration) (outcome, error) {
-	timer := timers.get(budget)
-	defer timers.put(timer)
-	select {
-	case <-r.decided:
-		return r.outcome(0), nil
-	case <-timer.C:
-		return r.outcome(budget), nil
-	case <-ctx.Done():
-		return r.outcome(0), ctx.Err()
-	case <-closing:
-		return r.outcome(0), ErrClosed
+// wait returns once the outcome is clear, or the budget is spent; then who hasn't answered is counted as timed out. If ctx
+// or the engine ends before that, it returns why. Whoever has waited calls leave.
+func (r *round) wait(ctx context.Context) (outcome, error) {
+	ended := ctx.Done()
+	if ended == nil {
+		<-r.decided
+	} else {
+		select {
+		case <-r.decided:
+		case <-ended:
+			return r.outcome(), ctx.Err()
+		}
 	}
+	o := r.outcome()
+	if o.why == ErrClosed {
+		return o, ErrClosed
+	}
+	return o, nil
 }
 
-// outcome is the votes so far. With a budget, those still missing are timeouts. The nodes' replies come with it unless
-// all is well.
-func (r *round) outcome(budget time.Duration) outcome {
+// leave says that whoever waited has seen what it wanted to. It comes once for each round, after which r is another's.
+func (r *round) leave() {
+	r.engine.vigils.forget(r)
+	r.done(1)
+}
+
+// outcome is the votes so far. If the round's time is up, those still missing are timeouts. The nodes' replies come with
+// it unless all is well.
+func (r *round) outcome() outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := outcome{nodes: r.nodes, tally: r.tally}
+	o := outcome{nodes: r.nodes, tally: r.tally, why: r.why}
 	if r.question.op == read {
 		o.leading = r.leading()
 	} else if o.won() {
@@ -157,8 +231,8 @@ func (r *round) outcome(budget time.Duration) outcome {
 	o.replies = make([]reply, len(r.seats))
 	for i := range o.replies {
 		o.replies[i] = r.seats[i].reply
-		if budget > 0 && !o.replies[i].heard {
-			o.replies[i] = reply{answer: Timeout, err: &timeoutError{budget}}
+		if r.why == errTimeUp && !o.replies[i].heard {
+			o.replies[i] = reply{answer: Timeout, err: &timeoutError{r.budget}}
 			o.tally.count(o.replies[i])
 		}
 	}
@@ -168,20 +242,43 @@ func (r *round) outcome(budget time.Duration) outcome {
 // undo gives the attempt up: it releases the claim on every node that could have carried the question out. On a node
 // whose answer is still to come the release stands right behind the question, so nothing asked later meets the key.
 func (r *round) undo() {
-	undo := newRound(r.nodes, r.claim)
-	undo.question.put(release, r.claim.key, r.claim.owner, 0)
-	var concerned []int
+	r.claim.over.Store(true)
+	var concerned uint64
+	n := 0
 	r.mu.Lock()
-	r.undone = true
 	for i := range r.seats {
 		if reply := &r.seats[i].reply; !reply.heard || reply.answer == Granted || reply.unknown {
-			concerned = append(concerned, i)
+			concerned |= 1 << i
+			n++
 		}
 	}
 	r.mu.Unlock()
-	for _, i := range concerned {
-		undo.askNode(i)
+	if n == 0 {
+		return
 	}
+	undo := r.engine.newRound(r.nodes, r.claim, r.started, r.budget)
+	undo.question.put(release, r.claim.key, r.claim.owner, 0)
+	undo.open = false           // nobody waits for it
+	undo.needed.Store(int32(n)) // so after the last question it may be another's
+	for i := range r.nodes {
+		if concerned&(1<<i) != 0 {
+			undo.askNode(i, undo)
+		}
+	}
+}
+
+// relay hears a handover for both of its sides: the release of the lock that goes and the acquire of the one that comes.
+type relay struct{ from, to *round }
+
+func (r *relay) wanted() bool { return true }
+
+func (r *relay) hear(index int, answer reply) {
+	to := answer
+	if answer.answer == Gone { // the first owner's value was missing, and the next's was set
+		to.answer = Granted
+	}
+	r.to.hear(index, to)
+	r.from.hear(index, answer)
 }
 
 // tally counts votes.
@@ -224,6 +321,7 @@ func (t *tally) blocks(votes int) bool { return t.nodes-votes < t.quorum() }
 // outcome is how a round ended.
 type outcome struct {
 	tally
+	why     error
 	leading int // of a read
 	nodes   []*Node
 	replies []reply // none if a quorum said yes

@@ -24,12 +24,16 @@ type simNode struct {
 	mute bool
 	// cut breaks the connection after carrying the next batch out.
 	cut bool
+	// silent drops messages: they are published, and nobody hears them.
+	silent bool
+	subs   []*simSubscription
 	// hung is not nil while nothing moves: batches in the meantime are carried out when it is closed.
 	hung chan struct{}
 
-	batches []int // sizes of those received
-	pings   int
-	log     []string // op and owner of each question carried out
+	published int   // messages
+	batches   []int // sizes of those received
+	pings     int
+	log       []string // op and owner of each question carried out
 }
 
 type simKey struct {
@@ -40,16 +44,20 @@ type simKey struct {
 // otherType is the owner of a key that is not a string.
 const otherType = "\x00other type"
 
-func (n *simNode) exec(ctx context.Context, batch []*call) {
+func (n *simNode) exec(deadline time.Time, batch []*call) {
 	n.mu.Lock()
 	n.batches = append(n.batches, len(batch))
 	down, hung, latency := n.down, n.hung, n.latency
-	questions := make([]*question, len(batch))
+	questions := make([]question, len(batch)) // copies: who gave up may use the question again
 	for i, c := range batch {
-		questions[i] = c.question
+		questions[i] = *c.question
 	}
 	n.mu.Unlock()
 	fail := func(r reply) {
+		if r.answer == Timeout {
+			time.Sleep(time.Until(deadline))
+			r.err = context.DeadlineExceeded
+		}
 		r.broken = true
 		for _, c := range batch {
 			c.reply = r
@@ -63,24 +71,21 @@ func (n *simNode) exec(ctx context.Context, batch []*call) {
 		go func() {
 			<-hung
 			for i := range questions {
-				n.answer(questions[i])
+				n.answer(&questions[i])
 			}
 		}()
-		<-ctx.Done()
-		fail(reply{answer: Timeout, err: ctx.Err(), unknown: true})
+		fail(reply{answer: Timeout, unknown: true})
 		return
 	}
-	deadline, _ := ctx.Deadline()
 	if time.Until(deadline) <= latency {
 		// The question is on its way and will be carried out; nobody hears the answer.
 		go func() {
 			time.Sleep(latency / 2)
 			for i := range questions {
-				n.answer(questions[i])
+				n.answer(&questions[i])
 			}
 		}()
-		<-ctx.Done()
-		fail(reply{answer: Timeout, err: ctx.Err(), unknown: true})
+		fail(reply{answer: Timeout, unknown: true})
 		return
 	}
 	time.Sleep(latency / 2)
@@ -93,8 +98,7 @@ func (n *simNode) exec(ctx context.Context, batch []*call) {
 	n.mu.Unlock()
 	switch {
 	case mute:
-		<-ctx.Done()
-		fail(reply{answer: Timeout, err: ctx.Err(), unknown: true})
+		fail(reply{answer: Timeout, unknown: true})
 	case cut:
 		fail(reply{answer: Down, err: io.EOF, unknown: true})
 	default:
@@ -128,12 +132,14 @@ func (n *simNode) close() error { return nil }
 func (n *simNode) answer(q *question) reply {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.log = append(n.log, []string{"acquire ", "release ", "extend ", "read "}[q.op]+q.owner)
+	n.log = append(n.log, [...]string{
+		acquire: "acquire ", queue: "queue ", release: "release ", handover: "handover ", extend: "extend ", read: "read ", notice: "notice ",
+	}[q.op]+q.owner)
 	if n.refuse != nil {
 		return reply{answer: Refused, err: n.refuse}
 	}
 	stands := n.look(q.key)
-	if stands == otherType && q.op != acquire {
+	if stands == otherType && q.op != acquire && q.op != queue && q.op != notice {
 		return reply{answer: WrongType}
 	}
 	switch q.op {
@@ -141,13 +147,31 @@ func (n *simNode) answer(q *question) reply {
 		if stands != "" {
 			return reply{answer: Taken}
 		}
-		n.set(q)
+		n.set(q.key, q.owner, q.milliseconds)
+	case queue:
+		if stands != "" {
+			if engine := engineOf(stands); engine != "" && q.message != "" {
+				n.publish(engineChannel(engine), q.message)
+			}
+			return reply{answer: Taken, owner: stands, left: time.Until(n.keys[q.key].ends).Truncate(time.Millisecond)}
+		}
+		n.set(q.key, q.owner, q.milliseconds)
+	case handover:
+		if stands != "" && stands != q.owner {
+			return reply{answer: Taken}
+		}
+		n.set(q.key, q.next, q.milliseconds)
+		if stands == "" {
+			return reply{answer: Gone}
+		}
+	case notice:
+		n.publish(q.channel, q.message)
 	case extend:
 		if stands != "" && stands != q.owner {
 			return reply{answer: Taken}
 		}
 		if ends := time.Now().Add(time.Duration(q.milliseconds) * time.Millisecond); n.keys[q.key].ends.Before(ends) {
-			n.set(q)
+			n.set(q.key, q.owner, q.milliseconds)
 		}
 	case release:
 		if stands == "" {
@@ -157,6 +181,11 @@ func (n *simNode) answer(q *question) reply {
 			return reply{answer: Taken}
 		}
 		delete(n.keys, q.key)
+		if q.channel != "" {
+			n.publish(q.channel, q.message)
+		} else {
+			n.publish(keyChannel(q.key), q.owner[:min(len(q.owner), idLength)])
+		}
 	case read:
 		if stands == "" {
 			return reply{answer: Gone}
@@ -166,8 +195,110 @@ func (n *simNode) answer(q *question) reply {
 	return reply{answer: Granted}
 }
 
-func (n *simNode) set(q *question) {
-	n.keys[q.key] = simKey{owner: q.owner, ends: time.Now().Add(time.Duration(q.milliseconds) * time.Millisecond)}
+func (n *simNode) set(key, owner string, milliseconds int64) {
+	n.keys[key] = simKey{owner: owner, ends: time.Now().Add(time.Duration(milliseconds) * time.Millisecond)}
+}
+
+// publish sends a message to whoever listens. n.mu is held.
+func (n *simNode) publish(channel, message string) {
+	if n.silent {
+		return
+	}
+	n.published++
+	for _, s := range n.subs {
+		if s.channels[channel] {
+			s.send(event{channel: channel, message: message}, n.latency/2)
+		}
+	}
+}
+
+// simSubscription is a connection to a simNode on which messages arrive.
+type simSubscription struct {
+	node     *simNode
+	channels map[string]bool // guarded by the node's mu
+	events   chan event
+	broken   chan struct{}
+	once     sync.Once
+}
+
+func (n *simNode) subscribe(time.Duration) subscription {
+	s := &simSubscription{node: n, channels: make(map[string]bool), events: make(chan event, 1000), broken: make(chan struct{})}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.down {
+		s.close()
+	} else {
+		n.subs = append(n.subs, s)
+	}
+	return s
+}
+
+// send has an event arrive after a delay.
+func (s *simSubscription) send(e event, delay time.Duration) {
+	time.AfterFunc(delay, func() {
+		select {
+		case s.events <- e:
+		case <-s.broken:
+		}
+	})
+}
+
+func (s *simSubscription) listen(channels []string) error {
+	n := s.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.down {
+		return errors.New("connection refused")
+	}
+	for _, c := range channels {
+		s.channels[c] = true
+		if n.hung == nil {
+			s.send(event{channel: c, isNew: true}, n.latency)
+		}
+	}
+	return nil
+}
+
+func (s *simSubscription) ignore(channels []string) error {
+	s.node.mu.Lock()
+	defer s.node.mu.Unlock()
+	for _, c := range channels {
+		delete(s.channels, c)
+	}
+	return nil
+}
+
+func (s *simSubscription) ping() error {
+	n := s.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.hung == nil && !n.mute {
+		s.send(event{}, n.latency)
+	}
+	return nil
+}
+
+func (s *simSubscription) receive() (event, error) {
+	select {
+	case e := <-s.events:
+		return e, nil
+	case <-s.broken:
+		return event{}, io.EOF
+	}
+}
+
+func (s *simSubscription) close() {
+	s.once.Do(func() { close(s.broken) })
+}
+
+// dropMessages breaks every connection on which messages arrive.
+func (n *simNode) dropMessages() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.subs {
+		s.close()
+	}
+	n.subs = nil
 }
 
 // look is the owner at a key; the key's expiration counts. n.mu is held.
@@ -296,6 +427,23 @@ func simulate(t *testing.T, nodes int, settings Settings, test func(t *testing.T
 		defer s.engine.Close()
 		test(t, s)
 	})
+}
+
+// another is another process's engine on the same nodes.
+func (s *sim) another() *sim {
+	s.t.Helper()
+	other := &sim{t: s.t, engine: New(Options{}), nodes: s.nodes}
+	var group []*Node
+	for i, n := range s.nodes {
+		group = append(group, other.engine.addNode(string(rune('A'+i)), n, s.mutex.groups[0][i].lane.timeout, simReconnection))
+	}
+	m, err := other.engine.NewMutex(s.mutex.settings, [][]*Node{group})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	other.mutex = m
+	s.t.Cleanup(func() { other.engine.Close() })
+	return other
 }
 
 // acquire gets a lock on "k" or ends the test.

@@ -12,6 +12,7 @@ func (m *Mutex) Synchronize(ctx context.Context, key string, fn func(context.Con
 	if fn == nil {
 		return m.fail("synchronize", key, nil, errNoFunc)
 	}
+	options.Renew = options.Renew || m.settings.Renew
 	lock, err := m.Acquire(ctx, key, options)
 	if err != nil {
 		return err

@@ -71,8 +71,10 @@ func printable(text string) string {
 type reply struct {
 	answer Answer
 	err    error
-	// owner is the owner value that a read found.
+	// owner is the owner value that a read found, or that a queued acquire was refused for; left is the time that is left
+	// of the latter's expiration.
 	owner string
+	left  time.Duration
 	// unknown says that the question may have reached the node although no answer did: it may have been carried out, or
 	// may yet be.
 	unknown bool
@@ -124,7 +126,7 @@ func hint(err error) string {
 	case errors.As(err, &clusterMode), hasCode(err, "MOVED", "CROSSSLOT", "CLUSTERDOWN"):
 		return "the server runs in cluster mode; url and servers name independent servers"
 	case noPermission(err):
-		return "the server's user may not do this; it needs the commands set, get, del, pttl, pexpire, eval and evalsha on the mutex's keys"
+		return "the server's user may not do this; it needs the commands set, get, del, pttl, pexpire, eval and evalsha on the mutex's keys, and publish and subscribe on the channels mutexgen:*"
 	case hasCode(err, "NOAUTH", "WRONGPASS"):
 		return "check the user and the password in the node's URL"
 	case hasCode(err, "READONLY"):

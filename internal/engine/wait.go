@@ -8,6 +8,8 @@ import (
 // patience decides whether to try again, and when. Retries are made whatever the attempt failed of. A wait is for a held
 // lock: as long as the lock has not been seen held, a lack of quorum is reported at once; whoever has begun to wait rides
 // out an outage.
+//
+// Attempts because of a wake-up come on top: they neither use up retries nor put the next one off.
 type patience struct {
 	mutex *Mutex
 	// retries left, or, if negative, until the end of the wait.
@@ -16,9 +18,11 @@ type patience struct {
 	end     moment
 	// waiting says that the lock has been seen held.
 	waiting bool
+	// due is when the next attempt is made if no wake-up comes.
+	due moment
 }
 
-func (m *Mutex) patience(options AcquireOptions, start moment) patience {
+func (m *Mutex) patience(options *AcquireOptions, start moment) patience {
 	wait := m.settings.Wait
 	if options.Wait != nil {
 		wait = *options.Wait
@@ -35,26 +39,30 @@ func (m *Mutex) patience(options AcquireOptions, start moment) patience {
 	return p
 }
 
-// next is the pause before the next attempt, and whether there is one. The last attempt is made as the wait ends.
-func (p *patience) next(held bool) (time.Duration, bool) {
+// any tells whether there is more than one attempt.
+func (p *patience) any() bool { return p.retries != 0 }
+
+// more plans the attempt after one that was due, which met a lock that was held or failed otherwise. It returns false if
+// there is none. The last attempt is made as the wait ends.
+func (p *patience) more(held bool, now moment) bool {
 	pause := p.mutex.pauseBeforeRetry()
 	p.waiting = p.waiting || held
 	switch {
 	case p.retries == 0:
-		return 0, false
+		return false
 	case p.retries > 0:
 		p.retries--
-		return pause, true
 	case !p.waiting:
-		return 0, false
-	case p.forever:
-		return pause, true
+		return false
+	case !p.forever:
+		left := -now.since(p.end)
+		if left <= 0 {
+			return false
+		}
+		pause = min(pause, left)
 	}
-	left := p.mutex.engine.clock.remains(p.end)
-	if left <= 0 {
-		return 0, false
-	}
-	return min(pause, left), true
+	p.due = now.add(pause)
+	return true
 }
 
 // pauseBeforeRetry is the retry interval plus or minus a random part of the jitter, and never so short that the attempts

@@ -47,11 +47,11 @@ func TestWaiting(t *testing.T) {
 		attempts int
 	}{
 		"none by default":       {want: ErrAlreadyLocked, took: 1 * simLatency, attempts: 1},
-		"until freed":           {settings: Settings{Wait: 10 * second}, freed: second, took: 1005 * time.Millisecond, attempts: 6},
-		"as long as allowed":    {settings: Settings{Wait: second}, want: ErrAlreadyLocked, took: 1001 * time.Millisecond, attempts: 6},
-		"so many retries":       {settings: Settings{MaxRetry: 3}, want: ErrAlreadyLocked, took: 604 * time.Millisecond, attempts: 4},
+		"until freed":           {settings: Settings{Wait: 10 * second}, freed: second, took: 1000 * time.Millisecond, attempts: 7},
+		"as long as allowed":    {settings: Settings{Wait: second}, want: ErrAlreadyLocked, took: 1001 * time.Millisecond, attempts: 7},
+		"so many retries":       {settings: Settings{MaxRetry: 3}, want: ErrAlreadyLocked, took: 603 * time.Millisecond, attempts: 5},
 		"forever":               {settings: Settings{Wait: Forever, Expiration: time.Hour}, freed: 100 * second, took: 0, attempts: 0},
-		"the call's own":        {settings: Settings{MaxRetry: 3}, options: AcquireOptions{Wait: wait(2 * second)}, want: ErrAlreadyLocked, took: 2001 * time.Millisecond, attempts: 11},
+		"the call's own":        {settings: Settings{MaxRetry: 3}, options: AcquireOptions{Wait: wait(2 * second)}, want: ErrAlreadyLocked, took: 2001 * time.Millisecond, attempts: 12},
 		"the call's own, none":  {settings: Settings{Wait: Forever}, options: AcquireOptions{Wait: wait(0)}, want: ErrAlreadyLocked, took: simLatency, attempts: 1},
 		"negative is none":      {options: AcquireOptions{Wait: wait(-second)}, want: ErrAlreadyLocked, took: simLatency, attempts: 1},
 		"not for a quorum":      {settings: Settings{Wait: Forever}, freed: -1, want: ErrNoQuorum, took: 0, attempts: 1},
@@ -63,7 +63,7 @@ func TestWaiting(t *testing.T) {
 			simulate(t, 3, test.settings, func(t *testing.T, s *sim) {
 				attempts := 0
 				s.engine.trace.Acquired = func(_, _ string, n int, _ time.Duration) { attempts = n }
-				holder := s.acquire()
+				holder := s.another().acquire()
 				s.engine.trace.Refused = func(_, _ string, n int, _ time.Duration, err error) { attempts = n }
 				switch {
 				case test.freed > 0:

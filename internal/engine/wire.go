@@ -2,193 +2,232 @@ package engine
 
 import (
 	"context"
-	"crypto/sha1"
-	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// op is one of the four things asked of a node.
-type op uint8
-
-const (
-	acquire op = iota
-	release
-	extend
-	read
-)
-
-// question is what one operation asks of every node alike. It is made once, and read by several lanes after that. It must
-// not be copied: its arguments point into it, so that go-redis takes them without an allocation for each.
-type question struct {
-	op           op
-	key          string
-	owner        string // but for read
-	milliseconds int64  // of the expiration, for acquire and extend
-	// arguments are the command's; it has so many of them.
-	arguments [6]any
-	count     int
-}
-
-// put makes q a question; only then are its other methods of use.
-func (q *question) put(o op, key, owner string, expiration time.Duration) {
-	q.op, q.key, q.owner, q.milliseconds = o, key, owner, expiration.Milliseconds()
-	switch o {
-	case acquire:
-		q.arguments, q.count = [6]any{"set", &q.key, &q.owner, "nx", "px", &q.milliseconds}, 6
-	case release:
-		q.arguments, q.count = [6]any{"evalsha", hashes[o], 1, &q.key, &q.owner}, 5
-	case extend:
-		q.arguments, q.count = [6]any{"evalsha", hashes[o], 1, &q.key, &q.owner, &q.milliseconds}, 6
-	case read:
-		q.arguments, q.count = [6]any{"get", &q.key}, 2
-	}
-}
-
-func newQuestion(o op, key, owner string, expiration time.Duration) *question {
-	q := new(question)
-	q.put(o, key, owner, expiration)
-	return q
-}
-
-// command is the command that asks q.
-func (q *question) command(ctx context.Context) *redis.Cmd {
-	return redis.NewCmd(ctx, q.arguments[:q.count]...)
-}
-
-// eval is the command that asks q by sending its script itself instead of the script's digest.
-func (q *question) eval(ctx context.Context) *redis.Cmd {
-	arguments := slices.Clone(q.arguments[:q.count])
-	arguments[0], arguments[1] = "eval", sources[q.op]
-	return redis.NewCmd(ctx, arguments...)
-}
-
 // transport carries questions to one node. The engine's only implementation is on go-redis; its tests have another.
 type transport interface {
-	// exec asks the questions of the batch in order and fills in every call's reply.
-	exec(ctx context.Context, batch []*call)
+	// exec asks the questions of the batch and fills in every call's reply, within the deadline.
+	exec(deadline time.Time, batch []*call)
 	// ping returns nil if the server answered, if only with an error that passes or that a ping has no part in.
 	ping(ctx context.Context) error
+	// subscribe opens a connection for messages.
+	subscribe(timeout time.Duration) subscription
 	close() error
-}
-
-//go:embed scripts/release.lua
-var releaseSource string
-
-//go:embed scripts/extend.lua
-var extendSource string
-
-var (
-	sources = [...]string{release: releaseSource, extend: extendSource}
-	// hashes are the scripts' digests, as arguments.
-	hashes = [...]any{release: digest(releaseSource), extend: digest(extendSource)}
-)
-
-// digest is the name by which EVALSHA knows a script.
-func digest(script string) string {
-	sum := sha1.Sum([]byte(script))
-	return hex.EncodeToString(sum[:])
 }
 
 // wire is a transport on a go-redis client.
 type wire struct {
 	options *redis.Options
-	client  *redis.Client
+	client  atomic.Pointer[redis.Client]
 	// hangUp ends dials under way.
 	hangUp context.CancelFunc
+
+	// connected says that the last batch went well, so that there is a connection for the next.
+	connected bool
+	deadline  deadline
+	// What follows is the batch's: commands, and for each the calls that it asks for.
+	commands []redis.Cmder
+	asked    [][]*call
+	sorted   []*call
+	// What follows is made once and used for every batch.
+	sets    []*setCommand
+	release *releaseCommand
 }
 
 func newWire(options *redis.Options, hangUp context.CancelFunc) *wire {
-	return &wire{options: options, client: redis.NewClient(options), hangUp: hangUp}
+	w := &wire{options: options, hangUp: hangUp}
+	w.client.Store(redis.NewClient(options))
+	return w
 }
 
-func (w *wire) exec(ctx context.Context, batch []*call) {
-	commands := make([]redis.Cmder, len(batch))
-	for i, c := range batch {
-		commands[i] = c.question.command(ctx)
-	}
-	err := w.send(ctx, commands)
-	for i, c := range batch {
-		c.reply = interpret(c.question.op, commands[i].(*redis.Cmd), err)
-	}
-	w.evalWhereUnknown(ctx, batch)
-}
+// order is the one in which the questions of a batch are asked. Whoever releases goes before whoever acquires, so that
+// the next owner needn't come twice. Nothing depends on the order in which they were put: an attempt that is being
+// released asks for nothing else (see round.wanted), and those of different owners were under way at the same time.
+var order = [...]op{handover, extend, release, acquire, queue, read, notice}
 
-// evalWhereUnknown sends the scripts themselves for the calls whose server did not know them: after a restart, or a
-// SCRIPT FLUSH. By then the rest of the batch has been carried out, so what depended on the order is put right: an
-// acquire that met a lock whose release comes only now is asked again, and an extension is not made up for after the
-// release of its lock, since it would set the key again.
-func (w *wire) evalWhereUnknown(ctx context.Context, batch []*call) {
-	var again []*call
-	var commands []redis.Cmder
-	var freed map[string]bool // keys that a release of the second round frees
-	for i, c := range batch {
-		q := c.question
-		switch {
-		case c.scriptUnknown() && q.op == extend && releasedLater(batch[i+1:], q):
-			c.reply = reply{answer: Gone}
-		case c.scriptUnknown():
-			again = append(again, c)
-			commands = append(commands, q.eval(ctx))
-			if q.op == release {
-				if freed == nil {
-					freed = make(map[string]bool)
-				}
-				freed[q.key] = true
+// exec sends the batch as one pipeline: all its releases as one script call, all its extensions as another. Server, client
+// and network have less to do then than with one each; a lock that fares alone is asked for alone in a second pipeline.
+func (w *wire) exec(deadline time.Time, batch []*call) {
+	w.commands, w.asked, w.sorted = w.commands[:0], w.asked[:0], w.sorted[:0]
+	sets := 0
+	for _, o := range order {
+		first := len(w.sorted)
+		for _, c := range batch {
+			if c.question.op == o {
+				w.sorted = append(w.sorted, c)
 			}
-		case q.op == acquire && c.reply.answer == Taken && freed[q.key] && !releasedLater(batch[i+1:], q):
-			again = append(again, c)
-			commands = append(commands, q.command(ctx))
+		}
+		calls := w.sorted[first:]
+		for len(calls) > 0 {
+			n := together(calls)
+			var command redis.Cmder
+			switch {
+			case o == acquire:
+				command = w.set(sets, calls[0].question)
+				sets++
+			case o == release && n == 1 && calls[0].question.channel == "":
+				command = w.releaseOne(calls[0].question)
+			default:
+				command = newCommand(calls[:n], false)
+			}
+			w.commands = append(w.commands, command)
+			w.asked = append(w.asked, calls[:n:n])
+			calls = calls[n:]
+		}
+	}
+	err := w.send(deadline)
+	w.hear(err)
+	w.askAgain(deadline)
+	clear(w.sorted)
+	clear(w.asked)
+	clear(w.commands)
+}
+
+// together is how many of the calls, from the first on, one script call asks for. Whoever tells one waiter, instead of
+// all, goes alone.
+func together(calls []*call) int {
+	n := 0
+	for n < len(calls) && (calls[n].question.op == extend || calls[n].question.op == release && calls[n].question.channel == "") {
+		n++
+	}
+	return max(n, 1)
+}
+
+// hear fills in the replies of what was asked; sent is what sending it returned.
+func (w *wire) hear(sent error) {
+	unsent := sent != nil && !w.answered()
+	for i, command := range w.commands {
+		calls := w.asked[i]
+		if unsent {
+			fill(calls, interpretError(sent, true))
+			continue
+		}
+		if err := command.Err(); err != nil && (!errors.Is(err, redis.Nil) || calls[0].question.op != read) {
+			fill(calls, interpretError(err, false))
+			continue
+		}
+		interpret(command, calls)
+	}
+}
+
+func fill(calls []*call, r reply) {
+	for _, c := range calls {
+		c.reply = r
+	}
+}
+
+// askAgain asks once more, each call by itself, where the server did not know a script (after a restart, or a SCRIPT
+// FLUSH), or where one of several asked together fared differently; and for locks that were refused because their release
+// comes only now.
+func (w *wire) askAgain(deadline time.Time) {
+	var again []*call
+	var freed map[string]bool // keys that a release of the second round frees
+	var loaded [notice + 1]bool
+	for _, calls := range w.asked {
+		for _, c := range calls {
+			q := c.question
+			unknown := hasCode(c.reply.err, "NOSCRIPT")
+			switch {
+			case unknown, c.reply.err == errTogether, len(calls) > 1 && c.reply.answer == Refused && !c.reply.broken:
+				again = append(again, c)
+				loaded[q.op] = !unknown
+				if q.op == release {
+					if freed == nil {
+						freed = make(map[string]bool)
+					}
+					freed[q.key] = true
+				}
+			case (q.op == acquire || q.op == queue) && c.reply.answer == Taken && freed[q.key]:
+				again = append(again, c)
+				loaded[q.op] = true
+			}
 		}
 	}
 	if len(again) == 0 {
 		return
 	}
-	err := w.send(ctx, commands)
-	for i, c := range again {
-		c.reply = interpret(c.question.op, commands[i].(*redis.Cmd), err)
+	w.commands, w.asked = w.commands[:0], w.asked[:0]
+	for i := range again {
+		o := again[i].question.op
+		w.commands = append(w.commands, newCommand(again[i:i+1], !loaded[o]))
+		w.asked = append(w.asked, again[i:i+1])
+		loaded[o] = true // the first brings the script
 	}
+	w.hear(w.send(deadline))
 }
 
-func (c *call) scriptUnknown() bool { return hasCode(c.reply.err, "NOSCRIPT") }
-
-// releasedLater tells whether one of the calls that follow has released the lock that q would extend or get.
-func releasedLater(following []*call, q *question) bool {
-	return slices.ContainsFunc(following, func(c *call) bool {
-		return c.question.op == release && c.question.owner == q.owner && c.question.key == q.key && !c.scriptUnknown()
-	})
-}
-
-func (w *wire) send(ctx context.Context, commands []redis.Cmder) (err error) {
+func (w *wire) send(deadline time.Time) (err error) {
 	defer w.catch(&err)
-	pipe := w.client.Pipeline()
-	if err := pipe.BatchProcess(ctx, commands...); err != nil {
-		return err
+	ctx, cancel := w.within(deadline)
+	defer cancel()
+	for range 3 {
+		pipe := w.client.Load().Pipeline()
+		if err := pipe.BatchProcess(ctx, w.commands...); err != nil {
+			return err
+		}
+		_, err = pipe.Exec(ctx)
+		var stale *staleError
+		if !errors.As(err, &stale) {
+			break
+		}
+		for _, command := range w.commands {
+			command.SetErr(nil)
+		}
 	}
-	_, err = pipe.Exec(ctx)
+	w.connected = err == nil || isReply(err) && w.answered()
 	return err
+}
+
+// answered tells whether some command has an error of its own. When a handshake is refused, go-redis returns the error
+// for the batch and leaves each command without error, and without value.
+func (w *wire) answered() bool {
+	return slices.ContainsFunc(w.commands, func(c redis.Cmder) bool { return c.Err() != nil })
+}
+
+// within is a context for a batch.
+func (w *wire) within(end time.Time) (context.Context, context.CancelFunc) {
+	if !w.connected { // it is for dialling too
+		return context.WithDeadline(context.Background(), end)
+	}
+	w.deadline.end = end
+	return &w.deadline, func() {}
+}
+
+// deadline is a context for those who look only at its deadline: go-redis, once there is a connection, which gives it to
+// the socket. context.WithDeadline would cost each batch a timer and five allocations for nothing.
+type deadline struct{ end time.Time }
+
+func (d *deadline) Deadline() (time.Time, bool) { return d.end, true }
+func (d *deadline) Done() <-chan struct{}       { return nil }
+func (d *deadline) Value(any) any               { return nil }
+
+func (d *deadline) Err() error {
+	if time.Now().Before(d.end) {
+		return nil
+	}
+	return context.DeadlineExceeded
 }
 
 // catch makes a panic of go-redis's an error: it panics at lengths beyond all memory, which whatever else listens on a
 // port may send. A pool doesn't get back the connection that was being greeted then, so the client is replaced.
 func (w *wire) catch(err *error) {
 	if r := recover(); r != nil {
-		w.client.Close()
-		w.client = redis.NewClient(w.options)
+		w.client.Swap(redis.NewClient(w.options)).Close()
+		w.connected = false
 		*err = fmt.Errorf("the server's answer is none of a Redis: %v", r)
 	}
 }
 
 func (w *wire) ping(ctx context.Context) (err error) {
 	defer w.catch(&err)
-	err = w.client.Ping(ctx).Err()
+	err = w.client.Load().Ping(ctx).Err()
 	if hasCode(err, "NOPERM", "LOADING", "BUSY", "MASTERDOWN", "MISCONF") {
 		return nil
 	}
@@ -197,97 +236,5 @@ func (w *wire) ping(ctx context.Context) (err error) {
 
 func (w *wire) close() error {
 	w.hangUp()
-	return w.client.Close()
+	return w.client.Load().Close()
 }
-
-// interpret reads a command's reply; sent is what sending its whole batch returned. Only what says yes in so many words
-// is a yes: when a handshake fails, go-redis returns the error for the batch and leaves each command without error and
-// without value.
-func interpret(o op, c *redis.Cmd, sent error) reply {
-	err := c.Err()
-	switch {
-	case err == nil && c.Val() == nil && sent == nil:
-		return reply{answer: Refused, err: errors.New("the server sent no answer")}
-	case err == nil && c.Val() == nil:
-		return interpretError(sent, true)
-	case errors.Is(err, redis.Nil) && o == read:
-		return reply{answer: Gone}
-	case errors.Is(err, redis.Nil):
-		return reply{answer: Taken}
-	case err != nil:
-		return interpretError(err, false)
-	}
-	switch value := c.Val().(type) {
-	case string:
-		if o == read {
-			return reply{answer: Granted, owner: value}
-		}
-		if o == acquire && value == "OK" {
-			return reply{answer: Granted}
-		}
-	case int64:
-		if o == release || o == extend {
-			return reply{answer: scriptAnswer(value)}
-		}
-	}
-	return reply{answer: Refused, err: errors.New("the server sent an answer that does not fit the question")}
-}
-
-func scriptAnswer(value int64) Answer {
-	switch value {
-	case 1:
-		return Granted
-	case 0:
-		return Gone
-	default:
-		return Taken
-	}
-}
-
-// interpretError reads the error of a command or, if it is that of a handshake, of the connection.
-func interpretError(err error, handshake bool) reply {
-	err = withoutArguments(err)
-	var undialled *dialError
-	var clusterMode *clusterModeError
-	var refused redis.Error
-	var network net.Error
-	switch {
-	case hasCode(err, "WRONGTYPE"):
-		return reply{answer: WrongType}
-	case errors.As(err, &clusterMode), hasCode(err, "NOAUTH", "WRONGPASS"):
-		return reply{answer: Refused, err: err, broken: true}
-	case errors.As(err, &refused):
-		return reply{answer: Refused, err: err, broken: handshake}
-	case errors.As(err, &undialled):
-		answer := Down
-		if undialled.timeout() {
-			answer = Timeout
-		}
-		return reply{answer: answer, err: err, broken: true}
-	case errors.Is(err, redis.ErrClosed), errors.Is(err, redis.ErrPoolTimeout):
-		return reply{answer: Down, err: err, broken: true}
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return reply{answer: Timeout, err: err, broken: true, unknown: true}
-	default:
-		return reply{answer: Down, err: err, broken: true, unknown: true}
-	}
-}
-
-// withoutArguments cuts from a server's error the arguments that it quotes: in a handshake the password is one.
-func withoutArguments(err error) error {
-	var refused redis.Error
-	if !errors.As(err, &refused) {
-		return err
-	}
-	text, _, quotes := strings.Cut(refused.Error(), ", with args beginning with:")
-	if !quotes {
-		return err
-	}
-	return &refusal{text}
-}
-
-// refusal is a server's error in our own words.
-type refusal struct{ text string }
-
-func (r *refusal) Error() string { return r.text }
-func (r *refusal) RedisError()   {}

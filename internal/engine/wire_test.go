@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -23,62 +23,100 @@ func batchOf(questions ...*question) []*call {
 
 func realWire(t *testing.T, s *redistest.Server) *wire {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: s.Addr(), MaxRetries: -1})
-	t.Cleanup(func() { client.Close() })
-	return &wire{client: client}
+	w := newWire(&redis.Options{Addr: s.Addr(), MaxRetries: -1, Protocol: 2}, func() {})
+	t.Cleanup(func() { w.close() })
+	return w
 }
 
-func TestUnknownScriptsKeepTheOrderOfABatch(t *testing.T) {
-	acquireK := newQuestion(acquire, "k", "o", time.Minute)
-	releaseK := newQuestion(release, "k", "o", 0)
-	extendK := newQuestion(extend, "k", "o", time.Minute)
-	acquireNext := newQuestion(acquire, "k", "next", time.Minute)
-	tests := map[string]struct {
-		known []op // scripts that the server knows
+func TestUnknownScriptsAreSentAndWhoWasRefusedForThemAsksAgain(t *testing.T) {
+	q := func(o op, key, owner string) *question { return newQuestion(o, key, owner, time.Minute) }
+	pass := q(handover, "k", "old")
+	pass.next = "next"
+	batches := map[string]struct {
 		batch []*question
 		want  []Answer
-		owner string // that holds the key in the end
+		owner string // of "k" in the end
 	}{
-		"none known":                          {nil, []*question{acquireK, extendK, releaseK}, []Answer{Granted, Granted, Granted}, ""},
-		"both known":                          {[]op{release, extend}, []*question{acquireK, extendK, releaseK}, []Answer{Granted, Granted, Granted}, ""},
-		"an extension overtaken by a release": {[]op{release}, []*question{acquireK, extendK, releaseK}, []Answer{Granted, Gone, Granted}, ""},
-		"an extension alone":                  {[]op{release}, []*question{acquireK, extendK}, []Answer{Granted, Granted}, "o"},
-		"a release behind an extension":       {[]op{extend}, []*question{acquireK, extendK, releaseK}, []Answer{Granted, Granted, Granted}, ""},
-		"the next owner behind a release":     {nil, []*question{acquireK, releaseK, acquireNext}, []Answer{Granted, Granted, Granted}, "next"},
-		"the next owner before a release":     {nil, []*question{acquireK, acquireNext, releaseK}, []Answer{Granted, Taken, Granted}, ""},
+		"one release and the next owner":      {[]*question{q(acquire, "k", "next"), q(release, "k", "old")}, []Answer{Granted, Granted}, "next"},
+		"several releases and the next owner": {[]*question{q(release, "l", "old"), q(acquire, "k", "next"), q(release, "k", "old")}, []Answer{Gone, Granted, Granted}, "next"},
+		"extensions":                          {[]*question{q(extend, "k", "old"), q(extend, "l", "o"), q(extend, "k", "other")}, []Answer{Granted, Granted, Taken}, "old"},
+		"a handover":                          {[]*question{q(acquire, "k", "x"), pass, q(queue, "k", "y")}, []Answer{Taken, Granted, Taken}, "next"},
+		"all at once": {
+			[]*question{q(extend, "l", "l"), q(release, "k", "old"), q(read, "k", ""), q(release, "m", "m"), q(extend, "n", "n")},
+			[]Answer{Granted, Granted, Gone, Gone, Granted}, "",
+		},
 	}
 	server := redistest.Start(t)
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			w := realWire(t, server)
-			ctx := context.Background()
-			server.Flush()
-			server.CLI("SCRIPT", "FLUSH")
-			for _, o := range test.known {
-				server.CLI("SCRIPT", "LOAD", sources[o])
-			}
-			calls := batchOf(test.batch...)
-			w.exec(ctx, calls)
-			for i, c := range calls {
-				if c.reply.answer != test.want[i] {
-					t.Errorf("answer %d is %v (%v); want %v", i, c.reply.answer, c.reply.err, test.want[i])
+	for name, test := range batches {
+		for _, known := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, scripts known %v", name, known), func(t *testing.T) {
+				server.Flush()
+				server.CLI("SCRIPT", "FLUSH")
+				if known {
+					for _, s := range scripts {
+						if s.source != "" {
+							server.CLI("SCRIPT", "LOAD", s.source)
+						}
+					}
 				}
+				server.CLI("SET", "k", "old")
+				w := realWire(t, server)
+				calls := batchOf(test.batch...)
+				w.exec(time.Now().Add(time.Second), calls)
+				for i, c := range calls {
+					if name == "all at once" && !known && c.question.op == read {
+						continue // it was asked before the release was
+					}
+					if c.reply.answer != test.want[i] {
+						t.Errorf("answer %d is %v (%v); want %v", i, c.reply.answer, c.reply.err, test.want[i])
+					}
+				}
+				if got := server.Get("k"); got != test.owner {
+					t.Errorf("the key holds %q; want %q", got, test.owner)
+				}
+			})
+		}
+	}
+}
+
+func TestOneOfSeveralAskedTogetherFailsAlone(t *testing.T) {
+	server := redistest.Start(t)
+	server.CLI("HSET", "h", "field", "value")
+	server.CLI("ACL", "SETUSER", "default", "resetkeys", "~k*", "~h")
+	server.CLI("SET", "k1", "o")
+	server.CLI("SET", "k2", "another's")
+	for _, o := range []op{release, extend} {
+		w := realWire(t, server)
+		q := func(key string) *question { return newQuestion(o, key, "o", time.Minute) }
+		calls := batchOf(q("h"), q("k2"), q("k1"))
+		w.exec(time.Now().Add(time.Second), calls)
+		for i, want := range []Answer{WrongType, Taken, Granted} {
+			if got := calls[i].reply; got.answer != want {
+				t.Errorf("op %d: answer %d is %v (%v); want %v", o, i, got.answer, got.err, want)
 			}
-			if got := server.Get("k"); got != test.owner {
-				t.Errorf("the key holds %q; want %q", got, test.owner)
+		}
+		server.CLI("SET", "k1", "o")
+		calls = batchOf(q("k1"), q("forbidden"), q("k2"))
+		w.exec(time.Now().Add(time.Second), calls)
+		for i, want := range []Answer{Granted, Refused, Taken} {
+			if got := calls[i].reply; got.answer != want {
+				t.Errorf("op %d, with a forbidden key: answer %d is %v (%v); want %v", o, i, got.answer, got.err, want)
 			}
-		})
+		}
+		server.CLI("SET", "k1", "o")
+	}
+	if got := server.CLI("TYPE", "h"); got != "hash" {
+		t.Errorf("the other library's lock is now a %s", got)
 	}
 }
 
 func TestFailedHandshakeIsNoGrant(t *testing.T) {
 	// go-redis leaves the commands of a pipeline without error when the handshake is refused; that must not read as yes.
 	server := redistest.Start(t, "--requirepass", "right")
-	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Password: "wrong", MaxRetries: -1})
-	defer client.Close()
-	w := &wire{client: client}
+	w := newWire(&redis.Options{Addr: server.Addr(), Password: "wrong", MaxRetries: -1}, func() {})
+	defer w.close()
 	calls := batchOf(newQuestion(acquire, "k", "o", time.Minute), newQuestion(release, "k", "o", 0), newQuestion(read, "k", "", 0))
-	w.exec(context.Background(), calls)
+	w.exec(time.Now().Add(time.Second), calls)
 	for i, c := range calls {
 		if c.reply.answer != Refused || !c.reply.broken || !hasCode(c.reply.err, "WRONGPASS") {
 			t.Errorf("answer %d is %v (%v), broken %v; want refused with WRONGPASS, broken", i, c.reply.answer, c.reply.err, c.reply.broken)
@@ -92,7 +130,7 @@ func TestKeyOfAnotherTypeIsSomebodyElses(t *testing.T) {
 	w := realWire(t, server)
 	calls := batchOf(newQuestion(acquire, "k", "o", time.Minute), newQuestion(extend, "k", "o", time.Minute),
 		newQuestion(release, "k", "o", 0), newQuestion(read, "k", "", 0))
-	w.exec(context.Background(), calls)
+	w.exec(time.Now().Add(time.Second), calls)
 	for i, want := range []Answer{Taken, WrongType, WrongType, WrongType} {
 		if got := calls[i].reply.answer; got != want {
 			t.Errorf("answer %d is %v (%v); want %v", i, got, calls[i].reply.err, want)

@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// setCommand is the command of an acquire. Its arguments point into it, so that one serves for batch after batch.
+type setCommand struct {
+	*redis.BoolCmd
+	key, owner   string
+	milliseconds int64
+}
+
+// set is the n-th acquire of a batch.
+func (w *wire) set(n int, q *question) redis.Cmder {
+	if n == len(w.sets) {
+		s := new(setCommand)
+		s.BoolCmd = redis.NewBoolCmd(context.Background(), "set", &s.key, &s.owner, "nx", "px", &s.milliseconds)
+		w.sets = append(w.sets, s)
+	}
+	s := w.sets[n]
+	s.key, s.owner, s.milliseconds = q.key, q.owner, q.milliseconds
+	s.SetErr(nil)
+	s.SetVal(false)
+	return s.BoolCmd
+}
+
+// releaseCommand is the command of a release that fares alone.
+type releaseCommand struct {
+	*redis.IntCmd
+	key, owner string
+}
+
+func (w *wire) releaseOne(q *question) redis.Cmder {
+	r := w.release
+	if r == nil {
+		r = new(releaseCommand)
+		r.IntCmd = redis.NewIntCmd(context.Background(), "evalsha", scripts[release].hash, 1, &r.key, &r.owner)
+		w.release = r
+	}
+	r.key, r.owner = q.key, q.owner
+	r.SetErr(nil)
+	r.SetVal(unanswered)
+	return r.IntCmd
+}
+
+// unanswered is no script's answer.
+const unanswered = -99
+
+// newCommand is the command for calls of one op, with the script itself or its digest if the op has one.
+func newCommand(calls []*call, withSource bool) redis.Cmder {
+	q, n := calls[0].question, len(calls)
+	ctx := context.Background()
+	switch q.op {
+	case acquire:
+		return redis.NewBoolCmd(ctx, "set", q.key, q.owner, "nx", "px", q.milliseconds)
+	case read:
+		return redis.NewCmd(ctx, "get", q.key)
+	case notice:
+		return redis.NewCmd(ctx, "publish", q.channel, q.message)
+	}
+	arguments := make([]any, 0, 3+3*n+2)
+	if withSource {
+		arguments = append(arguments, "eval", scripts[q.op].source, n)
+	} else {
+		arguments = append(arguments, "evalsha", scripts[q.op].hash, n)
+	}
+	for _, c := range calls {
+		arguments = append(arguments, &c.question.key)
+	}
+	for _, c := range calls {
+		arguments = append(arguments, &c.question.owner)
+	}
+	switch q.op {
+	case queue:
+		arguments = append(arguments, q.milliseconds, q.message)
+	case handover:
+		arguments = append(arguments, q.next, q.milliseconds)
+	case extend:
+		for _, c := range calls {
+			arguments = append(arguments, &c.question.milliseconds)
+		}
+	case release:
+		if q.channel != "" {
+			arguments = append(arguments, q.channel, q.message)
+		}
+	}
+	return redis.NewCmd(ctx, arguments...)
+}
+
+// errTogether stands for an error of one of several that were asked together, of which no more is known.
+var errTogether = errors.New("an error of one among several")
+
+var errMisfit = errors.New("the server sent an answer that does not fit the question")
+
+// interpret fills in the replies to calls that were asked by one command, which has no error but for a read's nil. Only
+// what says yes in so many words is a yes.
+func interpret(command redis.Cmder, calls []*call) {
+	q := calls[0].question
+	switch c := command.(type) {
+	case *redis.BoolCmd:
+		r := reply{answer: Taken}
+		if c.Val() {
+			r.answer = Granted
+		}
+		calls[0].reply = r
+	case *redis.IntCmd:
+		calls[0].reply = scriptReply(c.Val())
+	case *redis.Cmd:
+		switch value := c.Val().(type) {
+		case string:
+			switch {
+			case q.op == read:
+				calls[0].reply = reply{answer: Granted, owner: value}
+			case q.op != queue && len(value) == len(calls):
+				for i, call := range calls {
+					call.reply = oneOfSeveral(value[i])
+				}
+			default:
+				fill(calls, reply{answer: Refused, err: errMisfit})
+			}
+		case int64:
+			if q.op == notice {
+				calls[0].reply = reply{answer: Granted}
+			} else {
+				fill(calls, scriptReply(value))
+			}
+		case []any:
+			fill(calls, refusal(q, value))
+		case nil:
+			fill(calls, reply{answer: Gone})
+		default:
+			fill(calls, reply{answer: Refused, err: errMisfit})
+		}
+	}
+}
+
+func scriptReply(value int64) reply {
+	switch value {
+	case 1:
+		return reply{answer: Granted}
+	case 0:
+		return reply{answer: Gone}
+	case -1:
+		return reply{answer: Taken}
+	default:
+		return reply{answer: Refused, err: errMisfit}
+	}
+}
+
+func oneOfSeveral(answer byte) reply {
+	switch answer {
+	case '1':
+		return reply{answer: Granted}
+	case '0':
+		return reply{answer: Gone}
+	case '-':
+		return reply{answer: Taken}
+	default:
+		return reply{answer: Refused, err: errTogether}
+	}
+}
+
+// refusal reads who holds what was queued for, and for how long yet.
+func refusal(q *question, value []any) reply {
+	if q.op == queue && len(value) == 2 {
+		owner, isText := value[0].(string)
+		left, isNumber := value[1].(int64)
+		if isText && isNumber {
+			r := reply{answer: Taken, owner: owner, left: forever}
+			if left >= 0 && left < int64(forever/time.Millisecond) {
+				r.left = time.Duration(left) * time.Millisecond
+			}
+			return r
+		}
+	}
+	return reply{answer: Refused, err: errMisfit}
+}
+
+// forever is the time that is left of what does not expire.
+const forever = MaxExpiration

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// dialer wraps the dialer of the options so that a failed dial looks to go-redis like a connection whose first write
+// fails. Otherwise its pool would go into a mode of its own after a few failures, in which it re-dials once a second
+// from a goroutine that outlives Close, and logs each failure to the program's standard error: what to do about a node
+// that is down is the lane's business. It also makes certain which questions were never sent.
+//
+// A dial ends with life: go-redis dials in goroutines that nobody waits for, with a context of their own.
+func dialer(life context.Context, options *redis.Options) func(context.Context, string, string) (net.Conn, error) {
+	dial := options.Dialer
+	if dial == nil {
+		dial = redis.NewDialer(options)
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(life, cancel)()
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return failedConn{&dialError{err}}, nil
+		}
+		return newLiveConn(conn), nil
+	}
+}
+
+// dialError is the error of a connection that was never made.
+type dialError struct{ err error }
+
+func (e *dialError) Error() string { return e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
+
+func (e *dialError) timeout() bool {
+	var timeout net.Error
+	return errors.Is(e.err, context.DeadlineExceeded) || errors.As(e.err, &timeout) && timeout.Timeout()
+}
+
+// failedConn is the connection that a failed dial left: every use of it returns the dial's error.
+type failedConn struct{ err *dialError }
+
+func (c failedConn) Read([]byte) (int, error)         { return 0, c.err }
+func (c failedConn) Write([]byte) (int, error)        { return 0, c.err }
+func (c failedConn) Close() error                     { return nil }
+func (c failedConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (c failedConn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (c failedConn) SetDeadline(time.Time) error      { return nil }
+func (c failedConn) SetReadDeadline(time.Time) error  { return nil }
+func (c failedConn) SetWriteDeadline(time.Time) error { return nil }
+
+// trusted is how long after its last answer a connection is taken to be alive without a look at it.
+const trusted = 20 * time.Millisecond
+
+// liveConn is a connection that looks, before it sends after a pause, whether the server has closed it meanwhile, as
+// servers do that restart. What would have been sent then was not, for certain, and can go through a new connection.
+// go-redis looks too, but each time it takes a connection from its pool, which costs a system call and three allocations;
+// it doesn't look into a connection that, like this one, hides its socket.
+type liveConn struct {
+	net.Conn
+	socket syscall.RawConn // nil if there is none
+	// answered is when something was read last, in nanoseconds of the wall clock.
+	answered atomic.Int64
+}
+
+func newLiveConn(conn net.Conn) net.Conn {
+	c := &liveConn{Conn: conn}
+	c.answered.Store(time.Now().UnixNano())
+	under := conn
+	if wrapper, ok := under.(interface{ NetConn() net.Conn }); ok { // TLS
+		under = wrapper.NetConn()
+	}
+	if s, ok := under.(syscall.Conn); ok {
+		c.socket, _ = s.SyscallConn()
+	}
+	return c
+}
+
+func (c *liveConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == nil {
+		c.answered.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+func (c *liveConn) Write(p []byte) (int, error) {
+	if c.socket != nil && time.Now().UnixNano()-c.answered.Load() > int64(trusted) && hungUp(c.socket) {
+		return 0, &staleError{}
+	}
+	return c.Conn.Write(p)
+}
+
+// staleError is the error of a write that was not made, on a connection that the server had closed.
+type staleError struct{}
+
+func (*staleError) Error() string { return "the server closed the connection" }

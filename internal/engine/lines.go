@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// linger is how long a line is kept that nobody needs: whoever comes back by then knows where the lock went, and doesn't
+// have to listen anew.
+const linger = 5 * time.Second
+
+// lines are the lines of an engine. There is one for each key that somebody waits for, or waited for a moment ago.
+type lines struct {
+	engine *Engine
+	// count is how many there are: mostly none, and then nobody needs the mutex.
+	count atomic.Int32
+	// announcements counts those that this engine has made.
+	announcements atomic.Uint64
+
+	mu    sync.Mutex // guards what follows; comes before the mutex of a line
+	byKey map[string][]*line
+	sweep *time.Timer
+	// closed keeps new lines from being made known.
+	closed bool
+}
+
+// find is the line for a key of a mutex, nil if there is none. s.mu is held.
+func (s *lines) find(m *Mutex, key string) *line {
+	for _, ln := range s.byKey[key] {
+		if ln.mutex == m {
+			return ln
+		}
+	}
+	return nil
+}
+
+// occupied tells whether there is a line for the key to stand in without asking Redis first: somebody waits in it, this
+// process holds the lock, or has just passed it on to another.
+func (s *lines) occupied(m *Mutex, key string, now moment) bool {
+	if s.count.Load() == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ln := s.find(m, key)
+	if ln == nil {
+		return false
+	}
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	switch {
+	case ln.outage:
+		return false
+	case ln.first != nil, ln.holder != nil:
+		return true
+	default:
+		return ln.next != "" && ln.hears() && now.since(ln.passed) < m.settings.RetryInterval
+	}
+}
+
+// adopt makes the line of a lock that was got outside of it, if there is one, know of it.
+func (s *lines) adopt(l *Lock) {
+	if s.count.Load() == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ln := s.find(l.mutex, l.claim.key); ln != nil {
+		ln.mu.Lock()
+		ln.adopt(l)
+		ln.mu.Unlock()
+	}
+}
+
+// join puts w in the line for the key, which is made if it doesn't exist.
+func (s *lines) join(m *Mutex, key string, w *waiter, asked bool) *line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ln := s.find(m, key)
+	if ln == nil {
+		ln = s.add(m, key)
+	}
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	ln.used = s.engine.clock.now()
+	ln.join(w, asked)
+	return ln
+}
+
+// add makes a line. If this process holds the lock already, the line knows. s.mu is held.
+func (s *lines) add(m *Mutex, key string) *line {
+	ln := &line{engine: s.engine, mutex: m, key: key, nodes: m.group(key), used: s.engine.clock.now()}
+	if s.closed {
+		return ln
+	}
+	if s.byKey == nil {
+		s.byKey = make(map[string][]*line)
+	}
+	s.byKey[key] = append(s.byKey[key], ln)
+	if s.count.Add(1) == 1 {
+		s.sweepLater()
+	}
+	// From here on whoever gets the lock finds the line; who has got it before is among those that are held.
+	if l := s.engine.held.find(m, key); l != nil {
+		ln.mu.Lock()
+		ln.adopt(l)
+		ln.mu.Unlock()
+	}
+	for i, node := range ln.nodes {
+		if node.listener.listen(keyChannel(key)) {
+			ln.listening |= 1 << i
+		}
+	}
+	return ln
+}
+
+func (s *lines) sweepLater() {
+	if s.sweep == nil {
+		s.sweep = time.AfterFunc(linger, s.clean)
+	} else {
+		s.sweep.Reset(linger)
+	}
+}
+
+// clean removes the lines that nobody needs.
+func (s *lines) clean() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.engine.clock.now()
+	for key, all := range s.byKey {
+		all = slices.DeleteFunc(all, func(ln *line) bool { return s.remove(ln, now) })
+		if len(all) == 0 {
+			delete(s.byKey, key)
+		} else {
+			s.byKey[key] = all
+		}
+	}
+	if s.count.Load() > 0 && !s.closed {
+		s.sweepLater()
+	}
+}
+
+// remove says goodbye to a line if nobody needs it. s.mu is held.
+func (s *lines) remove(ln *line, now moment) bool {
+	ln.mu.Lock()
+	unused := ln.first == nil && ln.holder == nil && now.since(ln.used) >= linger
+	ln.mu.Unlock()
+	if !unused {
+		return false
+	}
+	for _, node := range ln.nodes {
+		if !s.shared(ln, node) {
+			node.listener.ignore(keyChannel(ln.key))
+		}
+	}
+	s.count.Add(-1)
+	return true
+}
+
+// shared tells whether another line listens to the same channel of the node. s.mu is held.
+func (s *lines) shared(ln *line, node *Node) bool {
+	return slices.ContainsFunc(s.byKey[ln.key], func(other *line) bool {
+		return other != ln && slices.Contains(other.nodes, node)
+	})
+}
+
+// at calls f for each line for the key that stands at the node, with the node's place in it, and returns false if there is
+// none.
+func (s *lines) at(node *Node, key string, f func(ln *line, index int)) bool {
+	s.mu.Lock()
+	all := slices.Clone(s.byKey[key])
+	s.mu.Unlock()
+	found := false
+	for _, ln := range all {
+		if i := slices.Index(ln.nodes, node); i >= 0 {
+			found = true
+			f(ln, i)
+		}
+	}
+	return found
+}
+
+func (s *lines) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.sweep != nil {
+		s.sweep.Stop()
+	}
+}
+
+// count is how many bits are set.
+func count(nodes uint64) int { return bits.OnesCount64(nodes) }

@@ -1,0 +1,362 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// subscription is a connection on which messages arrive. Its methods may be called while another goroutine receives.
+type subscription interface {
+	// listen and ignore ask for messages of the channels, and for no more of them. That it heard the former, the server says
+	// by an event.
+	listen(channels []string) error
+	ignore(channels []string) error
+	ping() error
+	// receive waits for the next event, until the connection breaks or is closed.
+	receive() (event, error)
+	close()
+}
+
+// event is what arrives on a subscription: a message, or, without one, the server's word that it sends those of channel
+// from now on, or, without a channel, its answer to a ping.
+type event struct {
+	channel string
+	message string
+	isNew   bool // the server's word about channel
+}
+
+// checkInterval is how often a connection for messages is asked for a sign of life. One that gave none by the next time
+// is made again: a connection can break without either side noticing.
+const checkInterval = time.Second
+
+// listener is the one connection of an engine on which a node's messages arrive. It exists as long as somebody listens.
+// One goroutine keeps it, another one reads.
+type listener struct {
+	engine *Engine
+	node   *Node
+	// pause is how long the node is left alone after the connection broke.
+	pause time.Duration
+
+	mu sync.Mutex // guards what follows
+	// channels are those that somebody listens to, and whether the server has confirmed that.
+	channels map[string]bool
+	// leaving are those that nobody listens to any more, of which the server doesn't know yet.
+	leaving []string
+	// changed tells the keeper that something is new; nil if no keeper runs.
+	changed chan struct{}
+	keepers sync.WaitGroup
+	closed  bool
+}
+
+// listen has a channel's messages sent to the engine. It returns true if the server has confirmed that they are already.
+func (l *listener) listen(channel string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	if confirmed, ok := l.channels[channel]; ok {
+		return confirmed
+	}
+	if l.channels == nil {
+		l.channels = make(map[string]bool)
+	}
+	l.channels[channel] = false
+	l.leaving = slices.DeleteFunc(l.leaving, func(c string) bool { return c == channel })
+	if l.changed == nil {
+		l.changed = make(chan struct{}, 1)
+		l.channels[engineChannel(l.engine.owners.name)] = false
+		l.keepers.Go(l.keep)
+	} else {
+		l.tellKeeper()
+	}
+	return false
+}
+
+// ignore ends that.
+func (l *listener) ignore(channel string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.channels[channel]; ok {
+		delete(l.channels, channel)
+		l.leaving = append(l.leaving, channel)
+		l.tellKeeper()
+	}
+}
+
+// tellKeeper wakes the keeper. l.mu is held.
+func (l *listener) tellKeeper() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+// keep makes connection after connection until nobody listens.
+func (l *listener) keep() {
+	for {
+		if !l.attend() {
+			return
+		}
+		l.engine.lines.deaf(l.node)
+		select {
+		case <-time.After(l.pause):
+		case <-l.engine.closing:
+		}
+	}
+}
+
+// attend keeps one connection until it breaks, and returns true, or until nobody listens any more.
+func (l *listener) attend() bool {
+	sub := l.node.lane.transport.subscribe(l.node.lane.timeout)
+	told := make(map[string]bool) // channels that the server was asked for on this connection
+	if l.update(sub, told) != nil {
+		sub.close()
+		return !l.idle()
+	}
+	broken := make(chan struct{})
+	answered := make(chan struct{}, 1)
+	go func() {
+		defer close(broken)
+		l.read(sub, answered)
+	}()
+	defer func() {
+		sub.close()
+		<-broken
+	}()
+	check := time.NewTicker(checkInterval)
+	defer check.Stop()
+	waiting := false // for a sign of life
+	for {
+		select {
+		case <-l.changed:
+			if l.idle() {
+				return false
+			}
+			if l.update(sub, told) != nil {
+				return true
+			}
+		case <-answered:
+			waiting = false
+		case <-check.C:
+			if waiting || sub.ping() != nil {
+				return true
+			}
+			waiting = true
+		case <-broken:
+			return true
+		case <-l.engine.closing:
+			return !l.idle()
+		}
+	}
+}
+
+// update tells the server what is new.
+func (l *listener) update(sub subscription, told map[string]bool) error {
+	l.mu.Lock()
+	var more, less []string
+	for channel := range l.channels {
+		if !told[channel] {
+			more = append(more, channel)
+		}
+	}
+	for _, channel := range l.leaving {
+		if told[channel] {
+			less = append(less, channel)
+		}
+	}
+	l.leaving = nil
+	l.mu.Unlock()
+	slices.SortFunc(more, func(a, b string) int { // the engine's own first: a key's confirmation is good for both
+		own := engineChannel(l.engine.owners.name)
+		switch {
+		case a == own:
+			return -1
+		case b == own:
+			return 1
+		}
+		return 0
+	})
+	for _, channel := range more {
+		told[channel] = true
+	}
+	for _, channel := range less {
+		delete(told, channel)
+	}
+	if len(more) > 0 {
+		if err := sub.listen(more); err != nil {
+			return err
+		}
+	}
+	if len(less) > 0 {
+		return sub.ignore(less)
+	}
+	return nil
+}
+
+// read hands on what arrives until the connection breaks.
+func (l *listener) read(sub subscription, answered chan<- struct{}) {
+	for {
+		e, err := sub.receive()
+		if err != nil {
+			return
+		}
+		select {
+		case answered <- struct{}{}: // whatever it is, it is a sign of life
+		default:
+		}
+		switch {
+		case e.isNew:
+			l.mu.Lock()
+			_, wanted := l.channels[e.channel]
+			if wanted {
+				l.channels[e.channel] = true
+			}
+			l.mu.Unlock()
+			if wanted {
+				l.engine.lines.confirmed(l.node, e.channel)
+			}
+		case e.channel != "":
+			l.engine.lines.hear(l.node, e.channel, e.message)
+		}
+	}
+}
+
+// idle ends the keeper's work if nobody listens, or the engine closes.
+func (l *listener) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for channel := range l.channels {
+		if channel != engineChannel(l.engine.owners.name) && !l.closed {
+			return false
+		}
+	}
+	l.channels, l.leaving, l.changed = nil, nil, nil
+	return true
+}
+
+// deafen marks every channel as unconfirmed: the connection broke.
+func (l *listener) deafen() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for channel := range l.channels {
+		l.channels[channel] = false
+	}
+}
+
+func (l *listener) close() {
+	l.mu.Lock()
+	l.closed = true
+	if l.changed != nil {
+		l.tellKeeper()
+	}
+	l.mu.Unlock()
+	l.keepers.Wait()
+}
+
+// deaf says that a node tells of no releases until further notice.
+func (s *lines) deaf(node *Node) {
+	node.listener.deafen()
+	s.each(node, "", func(ln *line, index int) { ln.listening &^= 1 << index })
+}
+
+// confirmed says that a node tells of what happens on channel from now on. Something may have happened before that, so
+// the first in line tries.
+func (s *lines) confirmed(node *Node, channel string) {
+	if len(channel) <= len(keyChannel("")) || channel[:len(keyChannel(""))] != keyChannel("") {
+		return
+	}
+	s.each(node, channel[len(keyChannel("")):], func(ln *line, index int) {
+		heard := ln.hears()
+		ln.listening |= 1 << index
+		if ln.hears() && (!heard || ln.reconnected&(1<<index) != 0) {
+			ln.ready = true
+			ln.poke()
+		}
+		ln.reconnected |= 1 << index // should it be confirmed again, that was a new connection
+	})
+}
+
+// each calls f, with the line's mutex held, for the lines for key that stand at the node, or for all if key is empty.
+func (s *lines) each(node *Node, key string, f func(ln *line, index int)) {
+	s.mu.Lock()
+	var all []*line
+	for k, lines := range s.byKey {
+		if key == "" || k == key {
+			all = append(all, lines...)
+		}
+	}
+	s.mu.Unlock()
+	for _, ln := range all {
+		if i := slices.Index(ln.nodes, node); i >= 0 {
+			ln.mu.Lock()
+			f(ln, i)
+			ln.mu.Unlock()
+		}
+	}
+}
+
+// wireSubscription is a subscription on go-redis.
+type wireSubscription struct {
+	pubsub  *redis.PubSub
+	timeout time.Duration
+}
+
+func (w *wire) subscribe(timeout time.Duration) subscription {
+	return &wireSubscription{pubsub: w.client.Load().Subscribe(context.Background()), timeout: timeout}
+}
+
+func (s *wireSubscription) within(f func(ctx context.Context) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // see wire.catch
+			err = fmt.Errorf("the server's answer is none of a Redis: %v", r)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	defer cancel()
+	return f(ctx)
+}
+
+func (s *wireSubscription) listen(channels []string) error {
+	return s.within(func(ctx context.Context) error { return s.pubsub.Subscribe(ctx, channels...) })
+}
+
+func (s *wireSubscription) ignore(channels []string) error {
+	return s.within(func(ctx context.Context) error { return s.pubsub.Unsubscribe(ctx, channels...) })
+}
+
+func (s *wireSubscription) ping() error {
+	return s.within(func(ctx context.Context) error { return s.pubsub.Ping(ctx) })
+}
+
+var errNoMessage = errors.New("the server sent no message")
+
+func (s *wireSubscription) receive() (e event, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the server's answer is none of a Redis: %v", r)
+		}
+	}()
+	received, err := s.pubsub.ReceiveTimeout(context.Background(), 0)
+	if err != nil {
+		return event{}, err
+	}
+	switch r := received.(type) {
+	case *redis.Message:
+		return event{channel: r.Channel, message: r.Payload}, nil
+	case *redis.Subscription:
+		return event{channel: r.Channel, isNew: r.Kind == "subscribe"}, nil
+	case *redis.Pong:
+		return event{}, nil
+	default:
+		return event{}, errNoMessage
+	}
+}
+
+func (s *wireSubscription) close() { s.pubsub.Close() }

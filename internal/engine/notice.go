@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Who waits hears of releases through Redis's publish and subscribe. On a key's channel goes the beginning of the owner
+// value that was released, for all who listen. On an engine's channel goes one of
+//
+//	wake <id> <engines> <key>             the lock was released and it is this engine's turn; engines, a comma between
+//	                                      two, wait after it, "-" stands for none
+//	wait <engine> <number> <hops> <key>   that engine waits for the key; number grows with each of its announcements
+//
+// All of it is advice: whatever is lost, forged or late costs an attempt or a wait until the next one is due, no more.
+
+const channelPrefix = "mutexgen:"
+
+func keyChannel(key string) string       { return channelPrefix + "key:" + key }
+func engineChannel(engine string) string { return channelPrefix + "engine:" + engine }
+
+// maxOthers is how many engines a list names at most. Those beyond it are told by nobody, and ask again by themselves.
+const maxOthers = 256
+
+// maxHops is how often an announcement is sent on after a lock that moves away from it.
+const maxHops = 4
+
+func wakeMessage(id string, others []string, key string) string {
+	names := "-"
+	if len(others) > 0 {
+		names = strings.Join(others, ",")
+	}
+	return "wake " + id + " " + names + " " + key
+}
+
+func waitMessage(engine string, number uint64, hops int, key string) string {
+	return "wait " + engine + " " + strconv.FormatUint(number, 10) + " " + strconv.Itoa(hops) + " " + key
+}
+
+// hear takes a message that came by way of a node.
+func (s *lines) hear(node *Node, channel, message string) {
+	if key, ok := strings.CutPrefix(channel, channelPrefix+"key:"); ok {
+		s.at(node, key, func(ln *line, index int) { ln.wakeUp(index, message, nil, false) })
+		return
+	}
+	kind, message, _ := strings.Cut(message, " ")
+	switch kind {
+	case "wake":
+		id, message, _ := strings.Cut(message, " ")
+		names, key, ok := strings.Cut(message, " ")
+		if ok {
+			s.heardWake(node, id, s.names(names), key)
+		}
+	case "wait":
+		engine, message, _ := strings.Cut(message, " ")
+		number, message, _ := strings.Cut(message, " ")
+		hops, key, ok := strings.Cut(message, " ")
+		n, err := strconv.ParseUint(number, 10, 64)
+		h, err2 := strconv.Atoi(hops)
+		if ok && err == nil && err2 == nil && s.isName(engine) {
+			s.heardWait(node, engine, n, h, key)
+		}
+	}
+}
+
+// names are those of a list of engines, without this one.
+func (s *lines) names(list string) []string {
+	var names []string
+	for name := range strings.SplitSeq(list, ",") {
+		if s.isName(name) && len(names) < maxOthers {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// isName tells whether name can be another engine's.
+func (s *lines) isName(name string) bool {
+	if name == "" || name == "-" || len(name) > 64 || name == s.engine.owners.name {
+		return false
+	}
+	return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+}
+
+// heardWake takes word that it is this engine's turn.
+func (s *lines) heardWake(node *Node, id string, others []string, key string) {
+	wanted := false
+	s.at(node, key, func(ln *line, index int) {
+		if ln.wakeUp(index, id, others, true) {
+			wanted = true
+		}
+	})
+	if wanted {
+		return
+	}
+	// Nobody waits here any more: it is the next one's turn. The other nodes' word goes the same way.
+	if len(others) > 0 {
+		s.tell([]*Node{node}, engineChannel(others[0]), wakeMessage(id, others[1:], key))
+	} else {
+		s.tell([]*Node{node}, keyChannel(key), id)
+	}
+}
+
+// wakeUp takes one node's word that the lock was released. It returns false if nobody waits. ByName says that it is this
+// engine's turn.
+func (ln *line) wakeUp(index int, id string, others []string, byName bool) bool {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.first == nil {
+		if ln.holder == nil {
+			return false
+		}
+		ln.addOthers(others) // they are served after the lock that is held already
+		return true
+	}
+	ln.addOthers(others)
+	if byName {
+		ln.next = ""
+	}
+	if ln.wake.id != id {
+		ln.wake.id, ln.wake.nodes, ln.wake.done = id, 0, false
+	}
+	before := count(ln.wake.nodes)
+	ln.wake.nodes |= 1 << index
+	t := tally{nodes: len(ln.nodes), granted: count(ln.wake.nodes)}
+	if before < t.quorum() && t.won() && ln.holder == nil {
+		ln.wake.done, ln.ready = true, true
+		ln.poke()
+	}
+	return true
+}
+
+// addOthers puts engines on the list, those that aren't yet. ln.mu is held.
+func (ln *line) addOthers(names []string) {
+	for _, name := range names {
+		if len(ln.others) < maxOthers && !slices.Contains(ln.others, name) {
+			ln.others = append(ln.others, name)
+		}
+	}
+}
+
+// heardWait takes word that an engine waits for the key, because somebody here holds the lock, or did.
+func (s *lines) heardWait(node *Node, engine string, number uint64, hops int, key string) {
+	if s.at(node, key, func(ln *line, _ int) { ln.heardWait(engine, number, hops) }) {
+		return
+	}
+	if l := s.engine.held.at(node, key); l != nil {
+		s.mu.Lock()
+		ln := s.find(l.mutex, key)
+		if ln == nil {
+			ln = s.add(l.mutex, key)
+		}
+		s.mu.Unlock()
+		ln.heardWait(engine, number, hops)
+		return
+	}
+	s.tell([]*Node{node}, engineChannel(engine), wakeMessage(goneID(number), nil, key))
+}
+
+func (ln *line) heardWait(engine string, number uint64, hops int) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if number <= ln.seen[engine] {
+		return // another node's word of the same
+	}
+	if ln.seen == nil || len(ln.seen) > 4*maxOthers {
+		ln.seen = make(map[string]uint64)
+	}
+	ln.seen[engine] = number
+	switch {
+	case ln.holder != nil || ln.first != nil:
+		ln.addOthers([]string{engine})
+	case ln.next != "" && ln.next != engine && hops < maxHops:
+		ln.tell(ln.nodes, ln.next, waitMessage(engine, number, hops+1, ln.key))
+	default:
+		ln.tell(ln.nodes, engine, wakeMessage(goneID(number), nil, ln.key))
+	}
+}
+
+// goneID is the id in the answer to an announcement for a lock that went where nobody knows: ask for yourself.
+func goneID(number uint64) string { return "gone" + strconv.FormatUint(number, 10) }
+
+// announcement is the message that this engine waits. ln.mu is held.
+func (ln *line) announcement() string {
+	e := ln.engine
+	return waitMessage(e.owners.name, e.lines.announcements.Add(1), 0, ln.key)
+}
+
+// announce tells an engine that this one waits. ln.mu is held.
+func (ln *line) announce(to string) {
+	ln.tell(ln.nodes, to, ln.announcement())
+}
+
+// tell sends a message to an engine.
+func (ln *line) tell(nodes []*Node, engine, message string) {
+	ln.engine.lines.tell(nodes, engineChannel(engine), message)
+}
+
+// tell sends a message by way of nodes. Nobody waits for what comes of it.
+func (s *lines) tell(nodes []*Node, channel, message string) {
+	q := &question{op: notice, channel: channel, message: message}
+	for i, node := range nodes {
+		node.lane.ask(&call{question: q, asker: nobody{}, index: i})
+	}
+}
+
+// nobody is an asker that doesn't care.
+type nobody struct{}
+
+func (nobody) wanted() bool    { return true }
+func (nobody) hear(int, reply) {}

@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"crypto/sha1"
+	_ "embed"
+	"encoding/hex"
+	"time"
+)
+
+// op is one of the things asked of a node.
+type op uint8
+
+const (
+	// acquire sets the key for owner if nothing stands there.
+	acquire op = iota
+	// queue is an acquire that, where it is refused, finds out by whom, and tells its engine message.
+	queue
+	// release deletes the key if it is owner's, and tells those who wait: all of them, or message on channel.
+	release
+	// handover makes the key next's if it is owner's, or if nothing stands there.
+	handover
+	// extend lengthens the expiration if the key is owner's, or sets it where it is missing.
+	extend
+	// read asks whose the key is.
+	read
+	// notice tells message on channel.
+	notice
+)
+
+// question is what one operation asks of every node alike. It is made once, and read by several lanes after that.
+type question struct {
+	op           op
+	key          string
+	owner        string
+	next         string // the next owner, of a handover
+	milliseconds int64  // of the expiration, where the op sets one
+	channel      string
+	message      string
+}
+
+// put makes q one of the questions that need no more than an owner and an expiration.
+func (q *question) put(o op, key, owner string, expiration time.Duration) {
+	*q = question{op: o, key: key, owner: owner, milliseconds: expiration.Milliseconds()}
+}
+
+func newQuestion(o op, key, owner string, expiration time.Duration) *question {
+	q := new(question)
+	q.put(o, key, owner, expiration)
+	return q
+}
+
+// acquires tells whether a granted q leaves the key with a new owner whose it was not.
+func (o op) acquires() bool { return o == acquire || o == queue || o == handover }
+
+// script is one of the scripts, and what it is called by.
+type script struct {
+	source string
+	hash   string
+}
+
+//go:embed scripts/queue.lua
+var queueSource string
+
+//go:embed scripts/release.lua
+var releaseSource string
+
+//go:embed scripts/handover.lua
+var handoverSource string
+
+//go:embed scripts/extend.lua
+var extendSource string
+
+// scripts are those of the ops that have one.
+var scripts = [...]script{
+	queue:    newScript(queueSource),
+	release:  newScript(releaseSource),
+	handover: newScript(handoverSource),
+	extend:   newScript(extendSource),
+}
+
+// newScript finds the name by which EVALSHA knows a script.
+func newScript(source string) script {
+	sum := sha1.Sum([]byte(source))
+	return script{source: source, hash: hex.EncodeToString(sum[:])}
+}

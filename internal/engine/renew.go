@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// renewals is the one schedule for all locks that are renewed: a heap on the time when each is due, and one timer for the
+// first. Those due at about the same time travel together. A lock's end does not depend on it: that is its alarm's.
+type renewals struct {
+	clock *clock
+
+	mu    sync.Mutex // guards what follows, and the renewals' due and place
+	queue renewalHeap
+	timer *time.Timer
+	// set is what the timer is set to; zero if it isn't.
+	set    time.Duration
+	closed bool
+}
+
+// renewal is a lock's place in the schedule.
+type renewal struct {
+	lock       *Lock
+	expiration time.Duration
+	// due is on the monotonic clock. place is the one in the heap, -1 outside.
+	due   time.Duration
+	place int
+	// last says that max_hold allows no more. It is guarded by the lock's mu.
+	last bool
+}
+
+// renew has the lock extended again and again until it ends.
+func (l *Lock) renew() {
+	l.mu.Lock()
+	if l.renewal != nil || l.err != nil {
+		l.mu.Unlock()
+		return
+	}
+	r := &renewal{lock: l, expiration: l.expiration, place: -1}
+	l.renewal = r
+	l.mu.Unlock()
+	l.mutex.engine.renewals.add(r, l.since.mono+r.interval())
+}
+
+// interval is the time between two renewals: a third of the expiration, less a random part so that locks acquired at once
+// aren't renewed at once for ever.
+func (r *renewal) interval() time.Duration {
+	third := r.expiration / 3
+	return third - rand.N(third/8+1)
+}
+
+// retry is the pause after a renewal that failed.
+func (r *renewal) retry() time.Duration { return max(r.expiration/20, time.Millisecond) }
+
+// gather is how much before its time a renewal may go, so that it travels with others.
+func (r *renewal) gather() time.Duration { return min(r.expiration/50, 200*time.Millisecond) }
+
+// add plans the next renewal.
+func (s *renewals) add(r *renewal, due time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || r.place >= 0 || r.lock.over() {
+		return
+	}
+	r.due = due
+	heap.Push(&s.queue, r)
+	s.setTimer()
+}
+
+func (s *renewals) remove(r *renewal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.place >= 0 {
+		heap.Remove(&s.queue, r.place)
+	}
+}
+
+// setTimer sets the timer to the first that is due. s.mu is held.
+func (s *renewals) setTimer() {
+	if len(s.queue) == 0 {
+		return
+	}
+	due := s.queue[0].due
+	if s.set != 0 && s.set <= due {
+		return
+	}
+	s.set = due
+	wait := due - s.clock.now().mono
+	if s.timer == nil {
+		s.timer = time.AfterFunc(wait, s.run)
+	} else {
+		s.timer.Reset(wait)
+	}
+}
+
+// run renews what is due, or soon will be.
+func (s *renewals) run() {
+	s.mu.Lock()
+	now := s.clock.now()
+	var due []*Lock
+	for len(s.queue) > 0 && !s.closed && s.queue[0].due-s.queue[0].gather() <= now.mono {
+		due = append(due, heap.Pop(&s.queue).(*renewal).lock)
+	}
+	s.set = 0
+	s.setTimer()
+	s.mu.Unlock()
+	for _, l := range due {
+		l.renewNow(now)
+	}
+}
+
+func (s *renewals) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// renewNow asks for an extension. Nobody waits for it: what comes of it is for renewed.
+func (l *Lock) renewNow(now moment) {
+	m := l.mutex
+	expiration, ok := l.nextExpiration(now)
+	if !ok {
+		return
+	}
+	if m.engine.begin() != nil {
+		return
+	}
+	r, err := l.askExtension(expiration, now)
+	if err != nil {
+		m.engine.finish()
+		return
+	}
+	r.then = func(r *round) { l.renewed(r, expiration) }
+	r.start(r)
+}
+
+// nextExpiration is what the next renewal asks for, so that the lock stays valid no longer than max_hold; false if that
+// allows no more.
+func (l *Lock) nextExpiration(now moment) (time.Duration, bool) {
+	m := l.mutex
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	expiration := l.renewal.expiration
+	most := m.settings.MaxHold
+	if most <= 0 {
+		return expiration, true
+	}
+	// What is valid for so long has an expiration that is longer by its drift.
+	left := most - now.since(l.since)
+	allowed := time.Duration(float64(left+driftFloor) / (1 - m.settings.DriftFactor)).Truncate(time.Millisecond)
+	if allowed >= expiration {
+		return expiration, true
+	}
+	l.renewal.last = true
+	if m.checkExpiration(allowed) != nil {
+		return 0, false
+	}
+	return allowed, true
+}
+
+// renewed takes the outcome of a renewal. It runs in the middle of a lane's work, so what takes time is done elsewhere.
+func (l *Lock) renewed(r *round, expiration time.Duration) {
+	m := l.mutex
+	o, started := r.outcome(), r.started
+	r.leave()
+	defer m.engine.finish()
+	switch {
+	case o.won():
+		if l.prolong(started, expiration) == nil {
+			l.renewAgain(started.mono + l.renewal.interval())
+		}
+		if trace := &m.engine.trace; trace.Extended != nil {
+			trace.Extended(m.settings.Name, l.Key(), nil)
+		}
+	case o.blocks(o.taken):
+		m.engine.later(func() { l.lose(errTakenOver) })
+	case o.why != ErrClosed && !l.over():
+		l.renewAgain(m.engine.clock.now().mono + l.renewal.retry())
+		if trace := &m.engine.trace; trace.Extended != nil {
+			trace.Extended(m.settings.Name, l.Key(), m.fail("extend", l.Key(), &o, ErrNoQuorum))
+		}
+	}
+}
+
+func (l *Lock) renewAgain(due time.Duration) {
+	l.mutex.engine.renewals.add(l.renewal, due)
+}
+
+// over tells whether the lock has ended.
+func (l *Lock) over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err != nil
+}
+
+// whyEnded says why the validity of a lock with this renewal ended.
+func (r *renewal) whyEnded() error {
+	switch {
+	case r == nil:
+		return errExpired
+	case r.isLast():
+		return fmt.Errorf("it was renewed until its max_hold of %v", r.lock.mutex.settings.MaxHold)
+	default:
+		return fmt.Errorf("%w before a renewal succeeded", errExpired)
+	}
+}
+
+func (r *renewal) isLast() bool {
+	r.lock.mu.Lock()
+	defer r.lock.mu.Unlock()
+	return r.last
+}
+
+// renewalHeap is ordered by due.
+type renewalHeap []*renewal
+
+func (h renewalHeap) Len() int           { return len(h) }
+func (h renewalHeap) Less(i, j int) bool { return h[i].due < h[j].due }
+
+func (h renewalHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i, j
+}
+
+func (h *renewalHeap) Push(r any) {
+	r.(*renewal).place = len(*h)
+	*h = append(*h, r.(*renewal))
+}
+
+func (h *renewalHeap) Pop() any {
+	old := *h
+	r := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	r.place = -1
+	return r
+}
