@@ -35,6 +35,9 @@ func BenchmarkPair(b *testing.B) {
 				return client.EvalSha(ctx, hash, []string{key}, owner).Err()
 			})
 		})
+		if goroutines > 1 {
+			b.Run("pipelines/nodes=1", func(b *testing.B) { pipelines(b) })
+		}
 		for _, nodes := range []int{1, 3, 5} {
 			b.Run(fmt.Sprintf("mutexgen/nodes=%d/goroutines=%d", nodes, goroutines), func(b *testing.B) {
 				m := realMutex(b, redistest.StartN(b, nodes), Settings{Expiration: 10 * time.Second})
@@ -75,4 +78,35 @@ func share(b *testing.B, goroutines int, fn func(key string) error) {
 	}
 	wg.Wait()
 	b.StopTimer()
+}
+
+// pipelines times the same pairs in hand-made pipelines: 64 acquires, then 64 releases.
+func pipelines(b *testing.B) {
+	const size = 64
+	client := redis.NewClient(&redis.Options{Addr: redistest.Start(b).Addr()})
+	defer client.Close()
+	ctx := context.Background()
+	owners := newOwners()
+	hash := scripts[release].hash
+	if err := client.ScriptLoad(ctx, releaseSource).Err(); err != nil {
+		b.Fatal(err)
+	}
+	send := func(fill func(p redis.Pipeliner, key, owner string), held []string) {
+		p := client.Pipeline()
+		for i, owner := range held {
+			fill(p, "bench:"+strconv.Itoa(i), owner)
+		}
+		if _, err := p.Exec(ctx); err != nil {
+			b.Error(err)
+		}
+	}
+	b.ReportAllocs()
+	for i := 0; i < b.N; i += size {
+		held := make([]string, size)
+		for j := range held {
+			held[j] = owners.next()
+		}
+		send(func(p redis.Pipeliner, key, owner string) { p.SetNX(ctx, key, owner, 10*time.Second) }, held)
+		send(func(p redis.Pipeliner, key, owner string) { p.EvalSha(ctx, hash, []string{key}, owner) }, held)
+	}
 }

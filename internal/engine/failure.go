@@ -19,7 +19,6 @@ func isReply(err error) bool {
 func interpretError(err error, handshake bool) reply {
 	err = withoutArguments(err)
 	var undialled *dialError
-	var stale *staleError
 	var clusterMode *clusterModeError
 	var refused redis.Error
 	var network net.Error
@@ -36,7 +35,7 @@ func interpretError(err error, handshake bool) reply {
 			answer = Timeout
 		}
 		return reply{answer: answer, err: err, broken: true}
-	case errors.Is(err, redis.ErrClosed), errors.Is(err, redis.ErrPoolTimeout), errors.As(err, &stale):
+	case errors.Is(err, redis.ErrClosed), errors.Is(err, redis.ErrPoolTimeout), isStale(err):
 		return reply{answer: Down, err: err, broken: true}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return reply{answer: Timeout, err: err, broken: true, unknown: true}

@@ -32,6 +32,7 @@ type wire struct {
 	// connected says that the last batch went well, so that there is a connection for the next.
 	connected bool
 	deadline  deadline
+	pipeline  redis.Pipeliner
 	// What follows is the batch's: commands, and for each the calls that it asks for.
 	commands []redis.Cmder
 	asked    [][]*call
@@ -165,24 +166,45 @@ func (w *wire) askAgain(deadline time.Time) {
 
 func (w *wire) send(deadline time.Time) (err error) {
 	defer w.catch(&err)
-	ctx, cancel := w.within(deadline)
-	defer cancel()
 	for range 3 {
-		pipe := w.client.Load().Pipeline()
-		if err := pipe.BatchProcess(ctx, w.commands...); err != nil {
-			return err
-		}
-		_, err = pipe.Exec(ctx)
-		var stale *staleError
-		if !errors.As(err, &stale) {
+		ctx, cancel := w.within(deadline)
+		err = w.sendOnce(ctx)
+		cancel()
+		if !isStale(err) {
 			break
 		}
+		w.connected = false
 		for _, command := range w.commands {
 			command.SetErr(nil)
 		}
 	}
 	w.connected = err == nil || isReply(err) && w.answered()
 	return err
+}
+
+// sendOnce sends the commands. One command on a connection that is there needs no pipeline around it.
+func (w *wire) sendOnce(ctx context.Context) error {
+	if len(w.commands) == 1 && w.connected {
+		return w.client.Load().Process(ctx, w.commands[0])
+	}
+	if w.pipeline == nil {
+		w.pipeline = w.client.Load().Pipeline()
+	}
+	if err := w.pipeline.BatchProcess(ctx, w.commands...); err != nil {
+		return err
+	}
+	_, err := w.pipeline.Exec(ctx)
+	return err
+}
+
+// isStale tells whether nothing was sent because the server had closed the connection; then there is no connection any
+// more.
+func isStale(err error) bool {
+	if err == nil {
+		return false
+	}
+	var stale *staleError
+	return errors.As(err, &stale)
 }
 
 // answered tells whether some command has an error of its own. When a handshake is refused, go-redis returns the error
@@ -220,7 +242,7 @@ func (d *deadline) Err() error {
 func (w *wire) catch(err *error) {
 	if r := recover(); r != nil {
 		w.client.Swap(redis.NewClient(w.options)).Close()
-		w.connected = false
+		w.pipeline, w.connected = nil, false
 		*err = fmt.Errorf("the server's answer is none of a Redis: %v", r)
 	}
 }
