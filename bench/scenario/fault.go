@@ -1,0 +1,358 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mutexgen/mutexgen/bench/contest"
+	"github.com/mutexgen/mutexgen/bench/contestant"
+	"github.com/mutexgen/mutexgen/bench/redisserver"
+	"github.com/mutexgen/mutexgen/bench/report"
+)
+
+const (
+	faultWorkers = 8
+	// faultExpiration is long enough to see, before anything expires, what a contestant left behind on a node that came
+	// back.
+	faultExpiration = 4 * time.Second
+	// faultGrace is how long a contestant has to clean up after a node came back; longer than ours waits before it tries a
+	// failed node again, and shorter than the expiration of what the node executed when it came back.
+	faultGrace = 2500 * time.Millisecond
+)
+
+// The bars of a fault: how much slower the median may be than with all nodes, and the 99th percentile.
+const (
+	faultSlower     = 1.5
+	faultPercentile = 3 * time.Millisecond
+	// faultGoroutines is what we call bounded: some for each node and each worker, none for each lock.
+	faultGoroutines = 200
+)
+
+// fault is what happens to one node.
+type fault struct {
+	name   string
+	strike func(*redisserver.Server) error
+	heal   func(context.Context, *redisserver.Server) error
+}
+
+var faultKinds = []fault{
+	{
+		"hangs",
+		func(s *redisserver.Server) error { return s.Pause() },
+		func(_ context.Context, s *redisserver.Server) error { return s.Resume() },
+	},
+	{
+		"is killed",
+		func(s *redisserver.Server) error { s.Kill(); return nil },
+		func(ctx context.Context, s *redisserver.Server) error { return s.Restart(ctx) },
+	},
+}
+
+// faultLibrary is a contestant in a fault: exactly one way to use it, and the expiration of its locks.
+type faultLibrary struct {
+	library
+	expiration time.Duration
+}
+
+func faultLibraries(rounds int) []faultLibrary {
+	brief := ours()
+	brief.name += ", expiration 1 s"
+	last := func(variants []contestant.Variant) []contestant.Variant { return variants[len(variants)-1:] }
+	return []faultLibrary{
+		{ours(), faultExpiration},
+		{brief, time.Second},
+		{library{name: "redsync", variants: last(contestant.Redsync()), rounds: 1}, faultExpiration},
+		{library{name: "redsync, FailFast", variants: last(contestant.Redsync(contestant.FailFast)), rounds: rounds}, faultExpiration},
+		{library{name: "redsync, FailFast, ContextTimeoutEnabled",
+			variants: contestant.RedsyncWithSocketDeadlines(contestant.FailFast), rounds: rounds}, faultExpiration},
+	}
+}
+
+// faultSample is what one contestant did before and after one node failed.
+type faultSample struct {
+	healthy, faulty latencies
+	// keys are left on nodes that answer, after the failed one came back and some grace.
+	keys int
+	// goroutines is how many there were at most, beside those of the benchmark.
+	goroutines int
+}
+
+// latencies are those of acquires and releases.
+type latencies struct {
+	acquire, release percentiles
+	// attempts is how many acquires began, failed how many returned an error, unfinished how many hung until the end of
+	// the measurement and some patience.
+	attempts, failed, unfinished int
+	first                        error
+}
+
+type percentiles struct{ p50, p99 time.Duration }
+
+// faults are three and five nodes of which one fails.
+func faults(r *Run) (Result, error) {
+	t := &report.Table{
+		Name: "fault", Title: "One node of three or five hangs or is killed, eight goroutines",
+		Columns: []report.Column{
+			report.Number("nodes"), report.Text("one"), report.Text("contestant"),
+			report.Number("acquire p50 ms"), report.Number("× healthy"), report.Number("p99 ms"),
+			report.Number("release p50 ms"), report.Number("× healthy"), report.Number("p99 ms"),
+			report.Number("acquired"), report.Number("keys left"), report.Number("goroutines"),
+			report.Text("bar"), report.Text("result"),
+		},
+	}
+	result := Result{Tables: []*report.Table{t}}
+	for _, nodes := range []int{3, 5} {
+		for _, kind := range faultKinds {
+			r.Progress("  %d nodes, one %s", nodes, kind.name)
+			libraries := faultLibraries(min(r.Size.FaultRounds, 1))
+			entrants := make([]contest.Entrant[faultSample], len(libraries))
+			for i, l := range libraries {
+				entrants[i] = contest.Entrant[faultSample]{Name: l.name, Rounds: l.rounds, Slice: func(ctx context.Context) (faultSample, error) {
+					return r.faultSlice(ctx, nodes, kind, l)
+				}}
+			}
+			limit := r.Size.Limit + r.Size.FaultPatient + faultGrace
+			outcomes, err := contest.Run(r.Context, r.Size.FaultRounds, limit, entrants)
+			if err != nil {
+				return Result{}, err
+			}
+			for i, o := range outcomes {
+				result.Bars = append(result.Bars, faultRow(t, nodes, kind.name, libraries[i], o)...)
+			}
+		}
+	}
+	return result, nil
+}
+
+func faultRow(t *report.Table, nodes int, kind string, l faultLibrary, o contest.Outcome[faultSample]) []report.Bar {
+	where := fmt.Sprintf("%d nodes, one %s", nodes, kind)
+	if o.Err != nil {
+		t.Note("%s, %s: %v.", where, o.Name, o.Err)
+	}
+	milliseconds := func(of func(faultSample) time.Duration) float64 {
+		return contest.Of(o, func(s faultSample) float64 { return float64(of(s)) / float64(time.Millisecond) }).Median
+	}
+	slower := func(of func(latencies) time.Duration) float64 {
+		return contest.Of(o, func(s faultSample) float64 { return float64(of(s.faulty)) / float64(of(s.healthy)) }).Median
+	}
+	acquire50 := milliseconds(func(s faultSample) time.Duration { return s.faulty.acquire.p50 })
+	acquire99 := milliseconds(func(s faultSample) time.Duration { return s.faulty.acquire.p99 })
+	release50 := milliseconds(func(s faultSample) time.Duration { return s.faulty.release.p50 })
+	release99 := milliseconds(func(s faultSample) time.Duration { return s.faulty.release.p99 })
+	acquireSlower := slower(func(l latencies) time.Duration { return l.acquire.p50 })
+	releaseSlower := slower(func(l latencies) time.Duration { return l.release.p50 })
+	// What must never happen counts over all rounds.
+	var attempts, without, keys, goroutines int
+	for _, s := range o.Slices {
+		attempts += s.faulty.attempts
+		without += s.faulty.failed + s.faulty.unfinished
+		keys = max(keys, s.keys)
+		goroutines = max(goroutines, s.goroutines)
+		if s.faulty.first != nil {
+			t.Note("%s, %s: acquires or releases failed, the first with: %v.", where, o.Name, s.faulty.first)
+		}
+	}
+	keysLeft := unknownIfNone(keys, o)
+	if l.expiration < faultExpiration {
+		keysLeft = math.NaN()
+	}
+	row := []string{report.Count(float64(nodes)), kind, o.Name,
+		report.Decimal(acquire50, 2), report.Decimal(acquireSlower, 2), report.Decimal(acquire99, 2),
+		report.Decimal(release50, 2), report.Decimal(releaseSlower, 2), report.Decimal(release99, 2),
+		fmt.Sprintf("%s of %s", report.Count(float64(attempts-without)), report.Count(float64(attempts))),
+		report.Count(keysLeft), report.Count(float64(goroutines))}
+	if l.kind != report.Us {
+		t.Add(row...)
+		return nil
+	}
+	most := float64(faultPercentile) / float64(time.Millisecond)
+	where = o.Name + ", " + where
+	bars := []report.Bar{
+		report.AtMost(t.Name, where+", acquire p50", faultSlower, "× healthy", acquireSlower),
+		report.AtMost(t.Name, where+", acquire p99", most, "ms", acquire99),
+		report.AtMost(t.Name, where+", release p50", faultSlower, "× healthy", releaseSlower),
+		report.AtMost(t.Name, where+", release p99", most, "ms", release99),
+		report.AtMost(t.Name, where, 0, "acquires without a lock", unknownIfNone(without, o)),
+		report.AtMost(t.Name, where, faultGoroutines, "goroutines", unknownIfNone(goroutines, o)),
+	}
+	if l.expiration >= faultExpiration {
+		bars = append(bars, report.AtMost(t.Name, where, 0, "keys left", keysLeft))
+	}
+	want, came := report.Cells(bars...)
+	t.Add(append(row, want, came)...)
+	return bars
+}
+
+// unknownIfNone is n, if anything was measured.
+func unknownIfNone[S any](n int, o contest.Outcome[S]) float64 {
+	if len(o.Slices) == 0 {
+		return math.NaN()
+	}
+	return float64(n)
+}
+
+// faultSlice measures one contestant on servers of its own: with all nodes, then with one that failed, and what is left
+// when that came back.
+func (r *Run) faultSlice(ctx context.Context, nodes int, kind fault, l faultLibrary) (faultSample, error) {
+	var s faultSample
+	servers, err := r.Fleet.Start(ctx, nodes)
+	if err != nil {
+		return s, err
+	}
+	defer servers.Close()
+	before := settledGoroutines(ctx)
+	locks, err := l.variants[0].Open(contestant.Use{Addrs: servers.Addrs(), Workers: faultWorkers, Expiration: l.expiration})
+	if err != nil {
+		return s, err
+	}
+	defer locks.Close()
+	keys := contest.NewKeys(faultWorkers).Cursor()
+	r.latencies(ctx, locks, keys, r.Size.RampUp, 0)
+	s.healthy = r.latencies(ctx, locks, keys, r.Size.Healthy, 0)
+
+	failing := servers[len(servers)/2]
+	if err := kind.strike(failing); err != nil {
+		return s, err
+	}
+	watch := watchGoroutines()
+	s.faulty = r.latencies(ctx, locks, keys, r.Size.Faulty, r.Size.FaultPatient)
+	s.goroutines = max(watch()-before-faultWorkers, 0)
+	if err := kind.heal(ctx, failing); err != nil {
+		return s, err
+	}
+	if l.expiration < faultExpiration {
+		return s, nil // too short to tell what was left from what expired
+	}
+	left, err := servers.Leftover(ctx, faultGrace)
+	s.keys = len(left)
+	return s, err
+}
+
+// latencies has the workers acquire and release for a while. What hangs is waited for with patience, and then counts as
+// unfinished and as having taken that long.
+func (r *Run) latencies(ctx context.Context, locks contestant.Locks, keys *contest.Cursor, d, patient time.Duration) latencies {
+	type worker struct {
+		mu               sync.Mutex // guards what follows
+		acquire, release []time.Duration
+		attempts, failed int
+		first            error
+		begun            time.Time // of the call under way
+		acquiring        bool
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	workers := make([]*worker, faultWorkers)
+	var stop atomic.Bool
+	var all sync.WaitGroup
+	for i := range workers {
+		w := &worker{}
+		workers[i] = w
+		begin := func(acquiring bool) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.begun, w.acquiring = time.Now(), acquiring
+			if acquiring {
+				w.attempts++
+			}
+		}
+		end := func(err error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			took := time.Since(w.begun)
+			if w.acquiring {
+				w.acquire = append(w.acquire, took)
+			} else {
+				w.release = append(w.release, took)
+			}
+			w.begun = time.Time{}
+			if err != nil && w.acquiring {
+				w.failed++
+			}
+			if err != nil && w.first == nil {
+				w.first = err
+			}
+		}
+		all.Go(func() {
+			for !stop.Load() {
+				begin(true)
+				release, err := locks.Acquire(ctx, keys.Next(i))
+				end(err)
+				if err != nil {
+					contest.Pause(ctx, time.Millisecond)
+					continue
+				}
+				begin(false)
+				end(release(ctx))
+			}
+		})
+	}
+	contest.Pause(ctx, d)
+	stop.Store(true)
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(max(patient, time.Second)):
+	}
+	var l latencies
+	var acquire, release []time.Duration
+	for _, w := range workers {
+		w.mu.Lock()
+		acquire, release = append(acquire, w.acquire...), append(release, w.release...)
+		l.attempts += w.attempts
+		l.failed += w.failed
+		if l.first == nil {
+			l.first = w.first
+		}
+		switch {
+		case w.begun.IsZero():
+		case w.acquiring:
+			l.unfinished++
+			acquire = append(acquire, time.Since(w.begun))
+		default:
+			release = append(release, time.Since(w.begun))
+		}
+		w.mu.Unlock()
+	}
+	l.acquire = percentiles{contest.Percentile(acquire, 50), contest.Percentile(acquire, 99)}
+	l.release = percentiles{contest.Percentile(release, 50), contest.Percentile(release, 99)}
+	return l
+}
+
+// settledGoroutines is the number of goroutines once those of the contestant before have ended.
+func settledGoroutines(ctx context.Context) int {
+	const still = 50 * time.Millisecond
+	n := runtime.NumGoroutine()
+	for since, end := time.Now(), time.Now().Add(2*time.Second); time.Since(since) < still && time.Now().Before(end); {
+		contest.Pause(ctx, still/10)
+		if now := runtime.NumGoroutine(); now != n {
+			n, since = now, time.Now()
+		}
+	}
+	return n
+}
+
+// watchGoroutines watches their number until it is asked for the largest.
+func watchGoroutines() (largest func() int) {
+	stop, result := make(chan struct{}), make(chan int)
+	go func() {
+		most := 0
+		ticker := time.NewTicker(5 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			most = max(most, runtime.NumGoroutine()-1)
+			select {
+			case <-ticker.C:
+			case <-stop:
+				result <- most
+				return
+			}
+		}
+	}()
+	return func() int { close(stop); return <-result }
+}
