@@ -46,6 +46,9 @@ type Mutex struct {
 	ReconnectionInterval time.Duration
 	Renew                bool
 
+	// MaxHold is zero where renewal may go on without end.
+	MaxHold time.Duration
+
 	// Position is where the definition's name stands.
 	Position Position
 }

@@ -6,7 +6,10 @@ import (
 	"time"
 )
 
-const unitsHint = "the units are ms, s, m and h"
+const (
+	unitsHint   = "the units are ms, s, m and h"
+	noLimitHint = "for no limit, leave max_hold out"
+)
 
 func duration(f *Field, text, tag string) (content any, hint string, err error) {
 	if f.Kind == Wait && tag == "!!str" && text == "forever" {
@@ -19,6 +22,9 @@ func duration(f *Field, text, tag string) (content any, hint string, err error) 
 		}
 		if text == "0" && f.Least == "0s" {
 			return time.Duration(0), "", nil
+		}
+		if f.Name == "max_hold" && (text == "0" || strings.HasPrefix(text, "-")) {
+			return nil, noLimitHint, tooLow(f, text)
 		}
 		unit := "s"
 		if strings.HasSuffix(f.Default, "ms") || f.Name == "node_timeout" {
@@ -43,12 +49,16 @@ func duration(f *Field, text, tag string) (content any, hint string, err error) 
 		switch lower := strings.ToLower(text); {
 		case f.Kind == Wait && (nearest(text, []string{"forever"}) != "" || strings.HasPrefix(strings.Trim(lower, ".+"), "inf")):
 			hint = "did you mean forever?"
+		case f.Name == "max_hold" && nearest(text, []string{"forever", "none", "never", "unlimited", "infinite", ".inf"}) != "":
+			hint = noLimitHint
 		case strings.HasSuffix(lower, "d") && strings.Trim(lower[:len(lower)-1], "0123456789") == "" && len(lower) > 1:
 			hint = "write days in hours: 24h; " + unitsHint
 		}
 		return nil, hint, fmt.Errorf("must be %s; %s is not", kindNames[f.Kind], quoted(text))
 	case d < 0 && f.Kind == Wait:
 		return nil, "to wait until the context ends, write forever", tooLow(f, text)
+	case d <= 0 && f.Name == "max_hold":
+		return nil, noLimitHint, tooLow(f, text)
 	case d < least:
 		return nil, "", tooLow(f, text)
 	case d > most:

@@ -60,7 +60,8 @@ func FuzzParse(f *testing.F) {
 				}
 			}
 			if given != 1 || m.Name == "" || len(m.Key.Parts) == 0 || m.Expiration < 1 || m.PoolSize < 1 ||
-				m.RetryJitter > m.RetryInterval || m.Wait > 0 && m.MaxRetry > 0 {
+				m.RetryJitter > m.RetryInterval || m.Wait > 0 && m.MaxRetry > 0 ||
+				m.Renew && m.MaxHold != 0 && m.MaxHold <= m.Expiration {
 				t.Errorf("accepted %+v", m)
 			}
 			inside(m.Position)

@@ -62,6 +62,7 @@ func (p *parser) mutexes(items []value, defaults settings) []*draft {
 			d.key = s.entry.value
 		}
 		p.times(d)
+		p.holds(d, own)
 		drafts = append(drafts, d)
 	}
 	p.names(drafts)
@@ -184,6 +185,45 @@ func (p *parser) times(d *draft) {
 			finding.Related = append(finding.Related, Related{s.entry.value.at, field})
 		}
 	}
+	p.report(finding)
+}
+
+// holds checks max_hold against what it limits. A max_hold that no lock ever reaches is an error, for whoever wrote it
+// counts on it. Where renew is off it is of use to AcquireLock alone; in the defaults, and in what a merge key brings, that
+// is nobody's mistake.
+func (p *parser) holds(d *draft, own settings) {
+	if d.MaxHold == 0 || !d.sound("max_hold", "renew", "expiration", "expiration_in_seconds") {
+		return
+	}
+	s, ok := own["max_hold"]
+	meant := ok && !s.entry.merged
+	if !d.Renew {
+		if !meant {
+			return
+		}
+		p.report(Finding{Severity: Warning, Position: d.at("max_hold"),
+			Message: "max_hold does not concern Synchronize, which renews no lock with renew: false",
+			Related: []Related{{d.at("renew"), "renew"}},
+			Hint:    "remove one of them, unless it is for AcquireLock with mutex.WithRenewal"})
+	}
+	if d.MaxHold > d.Expiration {
+		return
+	}
+	finding := Finding{Position: d.at("max_hold"), Hint: "a shorter expiration, for renewal makes a lock outlast it, or a longer max_hold"}
+	whose := "the default expiration"
+	for _, field := range []string{"expiration", "expiration_in_seconds"} {
+		s, ok := d.in[field]
+		if !ok {
+			continue
+		}
+		whose = "its expiration"
+		other := Related{s.entry.value.at, field}
+		if _, its := own[field]; its && !meant { // each mutex that the defaults don't suit is a finding of its own
+			other, finding.Position = Related{finding.Position, "max_hold"}, other.Position
+		}
+		finding.Related = append(finding.Related, other)
+	}
+	finding.Message = fmt.Sprintf("max_hold is %v, but a lock lasts for %s anyway, which is %v", d.MaxHold, whose, d.Expiration)
 	p.report(finding)
 }
 

@@ -94,6 +94,66 @@ func TestFieldsThatContradictEachOther(t *testing.T) {
 	}
 }
 
+// What a max_hold is checked against: the expiration, wherever that stands, and whether anything is renewed.
+func TestMaxHoldMustBeOfUse(t *testing.T) {
+	const hint = "hint: a shorter expiration, for renewal makes a lock outlast it, or a longer max_hold\n"
+	const off = "warning: max_hold does not concern Synchronize, which renews no lock with renew: false\n"
+	const offHint = "hint: remove one of them, unless it is for AcquireLock with mutex.WithRenewal\n"
+	for _, test := range []struct{ text, want string }{
+		{mutexText("max_hold: 1h"), "5:15: max_hold is 1h0m0s, but a lock lasts for the default expiration anyway, which is 1h0m0s\n" + hint},
+		{mutexText("max_hold: 60001ms", "expiration: 1m"), ""},
+		{mutexText("max_hold: 1m", "expiration: 1m"),
+			"5:15: max_hold is 1m0s, but a lock lasts for its expiration anyway, which is 1m0s\n6:17: expiration\n" + hint},
+		{mutexText("expiration_in_seconds: 60", "max_hold: 59s"),
+			"6:15: max_hold is 59s, but a lock lasts for its expiration anyway, which is 1m0s\n5:28: expiration_in_seconds\n" + hint},
+		// Each mutex that the defaults don't suit is told.
+		{"version: 1\ndefaults: {url: redis://a, expiration: 1m, max_hold: 2m}\nmutexes:\n- {name: A, key: a}\n" +
+			"- {name: B, key: b, expiration: 3m}\n- {name: C, key: c, expiration: 3m}\n- {name: D, key: d, max_hold: 10s}\n",
+			"5:33: max_hold is 2m0s, but a lock lasts for its expiration anyway, which is 3m0s\n2:54: max_hold\n" + hint +
+				"6:33: max_hold is 2m0s, but a lock lasts for its expiration anyway, which is 3m0s\n2:54: max_hold\n" + hint +
+				"7:31: max_hold is 10s, but a lock lasts for its expiration anyway, which is 1m0s\n2:40: expiration\n" + hint},
+		// What is wrong in the defaults is said once.
+		{"version: 1\ndefaults: {url: redis://a, expiration: 1m, max_hold: 1m}\nmutexes:\n- {name: A, key: a}\n- {name: B, key: b}\n",
+			"2:54: max_hold is 1m0s, but a lock lasts for its expiration anyway, which is 1m0s\n2:40: expiration\n" + hint},
+		{"version: 1\ndefaults: {url: redis://a, max_hold: 1m}\nmutexes:\n- {name: A, key: a}\n- {name: B, key: b}\n",
+			"2:38: max_hold is 1m0s, but a lock lasts for the default expiration anyway, which is 1h0m0s\n" + hint},
+		// Without renewal it is for AcquireLock alone.
+		{mutexText("max_hold: 2h", "renew: false"), "5:15: " + off + "6:12: renew\n" + offHint},
+		{mutexText("max_hold: 1h", "renew: false"),
+			"5:15: max_hold is 1h0m0s, but a lock lasts for the default expiration anyway, which is 1h0m0s\n" + hint +
+				"5:15: " + off + "6:12: renew\n" + offHint},
+		{"version: 1\ndefaults: {url: redis://a, renew: false}\nmutexes:\n- {name: A, key: a, max_hold: 2h}\n",
+			"4:31: " + off + "2:35: renew\n" + offHint},
+		// The defaults are for whom they suit.
+		{"version: 1\ndefaults: {url: redis://a, max_hold: 2h}\nmutexes:\n- {name: A, key: a, renew: false}\n" +
+			"- {name: B, key: b, renew: false, expiration: 3h}\n- &c {name: C, key: c, max_hold: 3h}\n- {<<: *c, name: D, key: d, renew: false}\n", ""},
+		{"version: 1\ndefaults: {url: redis://a, renew: off, max_hold: 2h}\nmutexes:\n- {name: A, key: a, renew: on}\n- {name: B, key: b}\n", ""},
+		// What is wrong by itself is not compared.
+		{mutexText("max_hold: 1", "renew: false"), "5:15: max_hold has no unit: 1\nhint: 1s? the units are ms, s, m and h\n"},
+		{mutexText("max_hold: 1m", "expiration: 5"), "6:17: expiration has no unit: 5\nhint: 5s? the units are ms, s, m and h\n"},
+		{mutexText("max_hold: 2h", "renew: no"), "6:12: renew must be true or false; \"no\" is not\nhint: write true or false\n"},
+	} {
+		if got := headlines(test.text); got != test.want {
+			t.Errorf("%s\ngot\n%swant\n%s", test.text, got, test.want)
+		}
+	}
+}
+
+func TestEachMutexSaysWhetherItsLocksAreRenewed(t *testing.T) {
+	file := accepted(t, `version: 1
+defaults: {url: redis://a, renew: off, max_hold: 5h}
+mutexes:
+  - {name: A, key: a}
+  - {name: B, key: b, renew: true}
+  - {name: C, key: c, renew: true, max_hold: 2h}
+`)
+	for i, want := range []Mutex{{MaxHold: 5 * time.Hour}, {Renew: true, MaxHold: 5 * time.Hour}, {Renew: true, MaxHold: 2 * time.Hour}} {
+		if got := file.Mutexes[i]; got.Renew != want.Renew || got.MaxHold != want.MaxHold {
+			t.Errorf("mutex %d: renew %t, max_hold %v", i, got.Renew, got.MaxHold)
+		}
+	}
+}
+
 func TestTheDefaultJitterFollowsAShortInterval(t *testing.T) {
 	for line, want := range map[string]time.Duration{
 		"retry_interval: 50ms":  25 * time.Millisecond,

@@ -11,6 +11,7 @@ import (
 func TestValues(t *testing.T) {
 	const units = "the units are ms, s, m and h"
 	const written = "write it as 10m, 200ms or 1h30m; " + units
+	const noLimit = "for no limit, leave max_hold out"
 	const decimal = "write it in decimal digits, without quotes and leading zeros"
 	for _, test := range []struct{ line, message, hint string }{
 		{"expiration: 10ms", "", ""},
@@ -96,12 +97,27 @@ func TestValues(t *testing.T) {
 		{"pool_size: 1001", "pool_size must be at most 1000; this is 1001", ""},
 		{"reconnection_interval: 1ms", "", ""},
 		{"reconnection_interval: 0s", "reconnection_interval must be at least 1ms; this is 0s", ""},
+		{"renew: true", "", ""},
 		{"renew: false", "", ""},
 		{"renew: off", "", ""},
 		{"renew: no", `renew must be true or false; "no" is not`, "write true or false"},
 		{"renew: 1", `renew must be true or false; "1" is not`, "write true or false"},
 		{"renew: !!bool maybe", `renew must be true or false; "maybe" is not`, "write true or false"},
 		{"renew: 'true'", `renew must be true or false; "true" is not`, "write true or false"},
+		{"max_hold: 1h1ms", "", ""},
+		{"max_hold: 87600h", "", ""},
+		{"max_hold: 87601h", "max_hold must be at most 87600h; this is 87601h", ""},
+		{"max_hold: 9ms", "max_hold must be at least 10ms; this is 9ms", ""},
+		{"max_hold: 0", "max_hold must be at least 10ms; this is 0", noLimit},
+		{"max_hold: 0s", "max_hold must be at least 10ms; this is 0s", noLimit},
+		{"max_hold: -1", "max_hold must be at least 10ms; this is -1", noLimit},
+		{"max_hold: -1h", "max_hold must be at least 10ms; this is -1h", noLimit},
+		{"max_hold: 2", "max_hold has no unit: 2", "2s? " + units},
+		{"max_hold: forever", `max_hold must be a duration; "forever" is not`, noLimit},
+		{"max_hold: None", `max_hold must be a duration; "None" is not`, noLimit},
+		{"max_hold: .inf", `max_hold must be a duration; ".inf" is not`, noLimit},
+		{"max_hold: soon", `max_hold must be a duration; "soon" is not`, written},
+		{"max_hold: 1d", `max_hold must be a duration; "1d" is not`, "write days in hours: 24h; " + units},
 		{"doc: |\n      one\n      two\n", "", ""},
 		{"doc: 7", "doc must be text; this is a number", `put it in quotes: "7"`},
 		{"doc: [a]", "doc must be text; this is a list", ""},
@@ -128,12 +144,12 @@ func TestValues(t *testing.T) {
 
 func TestValuesArriveInTheMutex(t *testing.T) {
 	got := accepted(t, mutexText("expiration_in_seconds: 90", "wait: forever", "retry_interval: 50ms", "retry_jitter: 5ms",
-		"drift_factor: 0.25", "node_timeout: 70ms", "pool_size: 5", "reconnection_interval: 3s", "renew: off", "fencing: false",
+		"drift_factor: 0.25", "node_timeout: 70ms", "pool_size: 5", "reconnection_interval: 3s", "renew: on", "max_hold: 4h", "fencing: false",
 		"restart_guard: off", "replicas: 0", "key: a{{b}}", "doc: \"  one\\ntwo  \\n\\n\"")).Mutexes[0]
 	want := Mutex{Name: "A", Doc: "  one\ntwo", URL: "redis://a", Key: Key{"a{{b}}", []Part{{Literal: "a{b}"}}},
 		Expiration: 90 * time.Second, Wait: Forever, RetryInterval: 50 * time.Millisecond, RetryJitter: 5 * time.Millisecond,
 		DriftFactor: 0.25, NodeTimeout: 70 * time.Millisecond, PoolSize: 5, ReconnectionInterval: 3 * time.Second,
-		Position: Position{3, 11}}
+		Renew: true, MaxHold: 4 * time.Hour, Position: Position{3, 11}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -141,26 +157,17 @@ func TestValuesArriveInTheMutex(t *testing.T) {
 
 func TestWhatThisVersionDoesNotHaveIsRefused(t *testing.T) {
 	for line, want := range map[string]string{
-		"max_hold: 1h":         "5:15: max_hold is not in this version yet\nhint: remove it: without renewal no lock outlives its expiration\n",
-		"max_hold: 1":          "5:15: max_hold has no unit: 1\nhint: 1s? the units are ms, s, m and h\n",
-		"max_hold: 1ms":        "5:15: max_hold must be at least 10ms; this is 1ms\n",
 		"fencing: true":        "5:14: fencing is not in this version yet: its locks have no fencing token\nhint: remove it, or write false\n",
 		"fencing: on":          "5:14: fencing is not in this version yet: its locks have no fencing token\nhint: remove it, or write false\n",
 		"fencing: strict":      "5:14: fencing must be true or false; \"strict\" is not\nhint: write true or false\n",
 		"restart_guard: true":  "5:20: restart_guard is not in this version yet: a node that lost its locks in a restart votes at once\nhint: remove it, or write off\n",
 		"replicas: 1":          "5:15: replicas is not in this version yet: a node votes without its replicas\nhint: remove it, or write 0\n",
 		"replicas: -1":         "5:15: replicas must be at least 0; this is -1\n",
-		"renew: true":          "5:12: warning: renew is not in this version yet: the lock is lost when its validity ends\nhint: choose an expiration that is longer than the work\n",
-		"renew: false":         "",
 		"restart_guard: false": "",
 	} {
 		if got := headlines(mutexText(line)); got != want {
 			t.Errorf("%s: got\n%swant\n%s", line, got, want)
 		}
-	}
-	file, findings := Parse("mutexes.yaml", []byte(mutexText("renew: true")))
-	if file == nil || findings.HasErrors() || len(findings) != 1 || !file.Mutexes[0].Renew {
-		t.Errorf("a warning made the file %v, findings %v", file, findings)
 	}
 }
 
