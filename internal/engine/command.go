@@ -16,7 +16,7 @@ type setCommand struct {
 }
 
 // set is the n-th acquire of a batch.
-func (w *wire) set(n int, q *question) redis.Cmder {
+func (w *wireSender) set(n int, q *question) redis.Cmder {
 	if n == len(w.sets) {
 		s := new(setCommand)
 		s.BoolCmd = redis.NewBoolCmd(context.Background(), "set", &s.key, &s.owner, "nx", "px", &s.milliseconds)
@@ -35,7 +35,7 @@ type releaseCommand struct {
 	key, owner string
 }
 
-func (w *wire) releaseOne(q *question) redis.Cmder {
+func (w *wireSender) releaseOne(q *question) redis.Cmder {
 	r := w.release
 	if r == nil {
 		r = new(releaseCommand)

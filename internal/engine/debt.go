@@ -58,11 +58,8 @@ func (l *lane) settle() {
 			l.wakeIn(d.next.Sub(now))
 		default:
 			d.asked = true
-			l.queue = append(l.queue, &call{question: d.question, asker: d})
+			l.queue(&call{question: d.question, asker: d})
 		}
-	}
-	if len(l.queue) > 0 {
-		l.startFlusher()
 	}
 }
 

@@ -27,11 +27,12 @@ type asker interface {
 	hear(index int, r reply)
 }
 
-// lane is the way to one node. Questions queue, one flusher sends what has gathered as one pipeline, and the next batch
-// gathers meanwhile: one goroutine and one round trip serve however many callers there are, and no question overtakes
-// one of an earlier batch.
+// lane is the way to one node. It has a few streams, each with a connection of its own, among which the key of a question
+// picks one. In a stream questions queue, one flusher sends what has gathered as one pipeline, and the next batch gathers
+// meanwhile: one goroutine and one round trip serve however many callers there are, and no question overtakes one about
+// the same key of an earlier batch. While the server works for one stream, the client does for another.
 //
-// When the connection fails, the flusher tries once whether the node still answers. If not, the lane is down: it fails
+// When a connection fails, the flusher tries once whether the node still answers. If not, the lane is down: it fails
 // every question at once and probes the node each reconnection interval.
 type lane struct {
 	transport transport
@@ -41,28 +42,43 @@ type lane struct {
 	// watch is told when the lane goes down, with the cause, and when it comes up, with nil.
 	watch func(error)
 
-	mu    sync.Mutex // guards what follows
-	queue []*call
-	// spare is the buffer that the queue and the flusher take turns with.
-	spare []*call
-	// flushing says that the flusher is at work. It alone uses the transport.
-	flushing bool
-	// work wakes the flusher, which waits for it between two spells of work; nil as long as it was never needed.
-	work chan struct{}
-	// down is what callers hear while the node doesn't answer; nil when it does.
-	down *reply
+	mu      sync.Mutex // guards what follows, and the streams
+	streams []*stream
+	// down is what callers hear while the node doesn't answer; nil when it does. Failing says that it is about to be set.
+	down    *reply
+	failing bool
 	// owed are the releases that the node has still to carry out.
 	owed []*debt
 	// alarm wakes the lane for a probe or for releases owed; nil if nothing is planned. due is when.
 	alarm *time.Timer
 	due   time.Time
-	// closed refuses every question; idle is closed once the flusher has ended after that.
+	// closed refuses every question; idle is closed once the last flusher has ended after that.
 	closed bool
 	idle   chan struct{}
 }
 
-func newLane(t transport, timeout, reconnection time.Duration, watch func(error)) *lane {
-	return &lane{transport: t, timeout: timeout, reconnection: reconnection, watch: watch}
+// stream is one of a lane's connections, and the queue before it.
+type stream struct {
+	lane   *lane
+	sender sender // the flusher's
+	queue  []*call
+	// spare is the buffer that the queue and the flusher take turns with.
+	spare []*call
+	// flushing says that the flusher is at work, or a caller in its place: see askAndWait. Who is has these to itself: own,
+	// a batch of one, and suspicion, the reply that shows that a connection failed, if nobody has looked into it yet.
+	flushing  bool
+	own       [1]*call
+	suspicion *reply
+	// work wakes the flusher, which waits for it between two spells of work; nil as long as it was never needed.
+	work chan struct{}
+}
+
+func newLane(t transport, streams int, timeout, reconnection time.Duration, watch func(error)) *lane {
+	l := &lane{transport: t, timeout: timeout, reconnection: reconnection, watch: watch}
+	for range streams {
+		l.streams = append(l.streams, &stream{lane: l, sender: t.sender()})
+	}
+	return l
 }
 
 // ask queues a call. It never blocks; if the node is down, the asker hears so before ask returns.
@@ -79,101 +95,163 @@ func (l *lane) ask(c *call) {
 		c.asker.hear(c.index, r)
 		return
 	}
-	l.queue = append(l.queue, c)
-	l.startFlusher()
+	l.queue(c)
 	l.mu.Unlock()
 }
 
-// startFlusher sets the flusher to work, unless it is. l.mu is held.
-func (l *lane) startFlusher() {
-	if l.flushing {
+// askAndWait asks a call and returns once its asker has heard the reply. If nobody is ahead, the caller does the flusher's
+// work itself: that saves waking another goroutine and being woken by it, which is a good part of a round trip. It is for
+// callers that could not leave earlier anyway; it returns false, and has done nothing, if they would have to stand in line.
+func (l *lane) askAndWait(c *call) bool {
+	l.mu.Lock()
+	s := l.stream(c)
+	if l.closed || l.down != nil || s.flushing || len(s.queue) > 0 {
+		l.mu.Unlock()
+		return false
+	}
+	s.flushing = true
+	l.mu.Unlock()
+	s.own[0] = c
+	s.suspicion = s.exchange(s.own[:])
+	s.own[0] = nil
+	l.mu.Lock()
+	if s.suspicion != nil || len(s.queue) > 0 {
+		s.handOver()
+	} else {
+		s.end()
+	}
+	l.mu.Unlock()
+	return true
+}
+
+// stream is the one for a call.
+func (l *lane) stream(c *call) *stream {
+	return l.streams[c.question.hash%uint64(len(l.streams))]
+}
+
+// queue puts a call into its stream. l.mu is held.
+func (l *lane) queue(c *call) {
+	s := l.stream(c)
+	s.queue = append(s.queue, c)
+	s.start()
+}
+
+// start sets the flusher to work, unless it is. The lane's mu is held.
+func (s *stream) start() {
+	if s.flushing {
 		return
 	}
-	l.flushing = true
-	if l.work == nil {
-		l.work = make(chan struct{}, 1)
-		go l.run()
+	s.flushing = true
+	s.handOver()
+}
+
+// handOver gives the work to the flusher's goroutine. The lane's mu is held.
+func (s *stream) handOver() {
+	if s.work == nil {
+		s.work = make(chan struct{}, 1)
+		go s.run()
 	}
-	l.work <- struct{}{} // never blocks: whoever is not flushing has taken the last one
+	s.work <- struct{}{} // never blocks: whoever is not flushing has taken the last one
 }
 
 // run is the flusher's life: one goroutine, so that its stack has the depth it needs. It ends when work is closed.
-func (l *lane) run() {
-	for range l.work {
-		l.mu.Lock()
-		probing := l.down != nil
-		l.mu.Unlock()
+func (s *stream) run() {
+	for range s.work {
+		s.lane.mu.Lock()
+		probing := s.lane.down != nil
+		s.lane.mu.Unlock()
 		if probing {
-			l.probe()
+			s.lane.probe(s)
 		} else {
-			l.flush()
+			s.flush()
 		}
 	}
 }
 
 // flush sends batch after batch until the queue is empty or the node is down.
-func (l *lane) flush() {
+func (s *stream) flush() {
+	if failed := s.suspicion; failed != nil {
+		s.suspicion = nil
+		if !s.lane.stillAnswers(s.lane.timeout) {
+			s.goDown(*failed)
+			return
+		}
+	}
 	for {
-		batch := l.next()
+		batch := s.next()
 		if batch == nil {
 			return
 		}
-		failed := l.exchange(batch)
+		failed := s.exchange(batch)
 		if len(batch) > 1 {
 			// Whoever has just heard goes first: what they ask next then travels together.
 			runtime.Gosched()
 		}
-		l.recycle(batch)
-		if failed != nil && !l.stillAnswers(l.timeout) {
-			l.goDown(*failed)
+		s.recycle(batch)
+		if failed != nil && !s.lane.stillAnswers(s.lane.timeout) {
+			s.goDown(*failed)
 			return
 		}
 	}
 }
 
-// next takes the next batch from the queue. With nothing left to send it ends the flusher and returns nil.
-func (l *lane) next() []*call {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.queue) == 0 {
-		l.endFlusher()
+// next takes the next batch from the queue. With nothing left to send it ends the flusher's work and returns nil.
+func (s *stream) next() []*call {
+	s.lane.mu.Lock()
+	defer s.lane.mu.Unlock()
+	if len(s.queue) == 0 {
+		s.end()
 		return nil
 	}
-	if len(l.queue) <= maxBatch {
-		batch := l.queue
-		l.queue, l.spare = l.spare[:0], nil
+	if len(s.queue) <= maxBatch {
+		batch := s.queue
+		s.queue, s.spare = s.spare[:0], nil
 		return batch
 	}
-	batch := append(l.spare[:0], l.queue[:maxBatch]...)
-	l.spare = nil
-	rest := copy(l.queue, l.queue[maxBatch:])
-	clear(l.queue[rest:])
-	l.queue = l.queue[:rest]
+	batch := append(s.spare[:0], s.queue[:maxBatch]...)
+	s.spare = nil
+	rest := copy(s.queue, s.queue[maxBatch:])
+	clear(s.queue[rest:])
+	s.queue = s.queue[:rest]
 	return batch
 }
 
-// endFlusher marks the end of the flusher's work, to which it comes right after. l.mu is held.
-func (l *lane) endFlusher() {
-	l.flushing = false
-	if l.closed {
-		close(l.work)
-		close(l.idle)
+// end marks the end of the flusher's work, to which it comes right after. The lane's mu is held.
+func (s *stream) end() {
+	s.flushing = false
+	if s.lane.closed {
+		s.lane.endStreams()
 	}
 }
 
-// recycle gives a batch's buffer back.
-func (l *lane) recycle(batch []*call) {
-	clear(batch)
-	l.mu.Lock()
-	if l.spare == nil {
-		l.spare = batch[:0]
+// endStreams ends the flushers of a closed lane that have nothing to do any more. l.mu is held.
+func (l *lane) endStreams() {
+	for _, s := range l.streams {
+		if s.flushing {
+			return
+		}
 	}
-	l.mu.Unlock()
+	for _, s := range l.streams {
+		if s.work != nil {
+			close(s.work)
+		}
+	}
+	close(l.idle)
+}
+
+// recycle gives a batch's buffer back.
+func (s *stream) recycle(batch []*call) {
+	clear(batch)
+	s.lane.mu.Lock()
+	if s.spare == nil {
+		s.spare = batch[:0]
+	}
+	s.lane.mu.Unlock()
 }
 
 // exchange sends a batch, without the calls that nobody wants any more, and hands out the replies in order. It returns
 // the reply that shows that the connection failed, nil if it did not.
-func (l *lane) exchange(batch []*call) *reply {
+func (s *stream) exchange(batch []*call) *reply {
 	wanted := batch[:0:len(batch)]
 	for _, c := range batch {
 		if c.asker.wanted() {
@@ -185,7 +263,7 @@ func (l *lane) exchange(batch []*call) *reply {
 	if len(wanted) == 0 {
 		return nil
 	}
-	l.transport.exec(time.Now().Add(l.timeout), wanted)
+	s.sender.exec(time.Now().Add(s.lane.timeout), wanted)
 	var failed *reply
 	for _, c := range wanted {
 		r := c.reply
@@ -204,16 +282,35 @@ func (l *lane) stillAnswers(budget time.Duration) bool {
 	return l.transport.ping(ctx) == nil
 }
 
-// goDown ends the flusher, fails what is queued and plans a probe.
-func (l *lane) goDown(cause reply) {
-	l.watch(cause.err) // as the flusher still: what is reported keeps its order
+// goDown ends the flusher's work, fails what is queued and plans a probe.
+func (s *stream) goDown(cause reply) {
+	l := s.lane
 	l.mu.Lock()
-	l.down = &cause
-	queue := l.queue
-	l.queue = nil
-	l.wakeIn(l.reconnection)
-	l.endFlusher()
+	if l.failing || l.down != nil { // another stream's flusher sees to it
+		queue := s.queue
+		s.queue = nil
+		s.end()
+		l.mu.Unlock()
+		failAll(queue, cause)
+		return
+	}
+	l.failing = true
 	l.mu.Unlock()
+	l.watch(cause.err) // at work still: what is reported keeps its order
+	l.mu.Lock()
+	l.down, l.failing = &cause, false
+	var queue []*call
+	for _, other := range l.streams {
+		queue = append(queue, other.queue...)
+		other.queue = nil
+	}
+	l.wakeIn(l.reconnection)
+	s.end()
+	l.mu.Unlock()
+	failAll(queue, cause)
+}
+
+func failAll(queue []*call, cause reply) {
 	for _, c := range queue {
 		c.asker.hear(c.index, cause)
 	}
@@ -240,20 +337,21 @@ func (l *lane) wake() {
 		return
 	}
 	if l.down != nil {
-		l.startFlusher()
+		l.streams[0].start()
 		return
 	}
 	l.settle()
 }
 
-// probe is the flusher of a lane that is down: it comes up if the node answers, or waits for the next probe.
-func (l *lane) probe() {
+// probe is the work of a flusher of a lane that is down: the lane comes up if the node answers, or waits for the next
+// probe.
+func (l *lane) probe(s *stream) {
 	up := l.stillAnswers(max(l.timeout, handshakeTimeout))
 	l.mu.Lock()
 	if !up || l.closed {
 		l.forget(time.Now())
 		l.wakeIn(l.reconnection)
-		l.endFlusher()
+		s.end()
 		l.mu.Unlock()
 		return
 	}
@@ -261,10 +359,10 @@ func (l *lane) probe() {
 	l.settleAll()
 	l.mu.Unlock()
 	l.watch(nil)
-	l.flush()
+	s.flush()
 }
 
-// close sees the queue through and ends the lane. Nothing is asked of it afterwards.
+// close sees the queues through and ends the lane. Nothing is asked of it afterwards.
 func (l *lane) close() {
 	l.mu.Lock()
 	if l.closed {
@@ -277,12 +375,7 @@ func (l *lane) close() {
 		l.alarm = nil
 	}
 	l.idle = make(chan struct{})
-	if !l.flushing {
-		if l.work != nil {
-			close(l.work)
-		}
-		close(l.idle)
-	}
+	l.endStreams()
 	l.mu.Unlock()
 	<-l.idle
 	l.transport.close()

@@ -54,7 +54,7 @@ func TestBatchesAreBounded(t *testing.T) {
 
 func TestQuestionsKeepTheirOrder(t *testing.T) {
 	node := &simNode{keys: make(map[string]simKey)}
-	l := newLane(node, time.Second, time.Second, func(error) {})
+	l := newLane(node, 1, time.Second, time.Second, func(error) {})
 	var heard []int
 	var mu sync.Mutex
 	for i := range 1000 {

@@ -211,7 +211,7 @@ func (ln *line) passOn(l *Lock, now moment) *round {
 	ln.mu.Lock()
 	if ln.holder != l {
 		ln.mu.Unlock()
-		return l.askRelease(now)
+		return l.askRelease(now, true)
 	}
 	ln.holder = nil
 	ln.used = now
@@ -236,7 +236,7 @@ func (ln *line) passOn(l *Lock, now moment) *round {
 	default:
 		ln.next = ""
 		ln.mu.Unlock()
-		r := l.askRelease(now)
+		r := l.askRelease(now, false)
 		// Behind the release, for it goes the same ways.
 		ln.mu.Lock()
 		ln.ready = true

@@ -171,14 +171,18 @@ func (l *Lock) lose(why error) {
 	l.mu.Unlock()
 	if extended && why != ErrClosed {
 		// Not before the keys expire by themselves: until then they keep others from whoever is slow to notice.
-		time.AfterFunc(m.drift(expiration)+m.nodeTimeout(expiration), func() { l.askRelease(m.engine.clock.now()).leave() })
+		time.AfterFunc(m.drift(expiration)+m.nodeTimeout(expiration), func() { l.askRelease(m.engine.clock.now(), false).leave() })
 	}
 }
 
-// askRelease asks every node to delete the lock's key.
-func (l *Lock) askRelease(now moment) *round {
+// askRelease asks every node to delete the lock's key; patient says that the caller will wait for what comes of it.
+func (l *Lock) askRelease(now moment, patient bool) *round {
 	l.claim.over.Store(true)
-	return l.claim.ask(l.mutex.engine, release, 0, now, l.releaseBudget())
+	r := l.mutex.engine.newRound(l.claim.nodes, &l.claim, now, l.releaseBudget())
+	r.question.put(release, l.claim.key, l.claim.owner, 0)
+	r.patient = patient
+	r.start(r)
+	return r
 }
 
 func (l *Lock) releaseBudget() time.Duration {
@@ -250,7 +254,7 @@ func (l *Lock) Release(ctx context.Context) error {
 	var err error
 	if ended {
 		// Its keys have as good as expired; they are released all the same, but nobody waits for that.
-		l.askRelease(now).leave()
+		l.askRelease(now, false).leave()
 		err = m.fail("release", l.Key(), nil, ErrNotHeld, why)
 	} else {
 		err = l.awaitRelease(l.passOn(now))
@@ -266,7 +270,7 @@ func (l *Lock) passOn(now moment) *round {
 	if l.line != nil {
 		return l.line.passOn(l, now)
 	}
-	return l.askRelease(now)
+	return l.askRelease(now, true)
 }
 
 // awaitRelease waits for the outcome of a release. Neither a context nor Close interrupts it.
@@ -311,6 +315,7 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 		return m.fail("extend", l.Key(), nil, ErrNotHeld, err)
 	}
 	defer r.leave()
+	r.patient = ctx.Done() == nil
 	r.start(r)
 	o, err := r.wait(ctx)
 	switch {

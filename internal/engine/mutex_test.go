@@ -52,7 +52,7 @@ func TestNonsenseIsAnErrorNotAPanic(t *testing.T) {
 func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 	e := New(Options{})
 	defer e.Close()
-	node := e.addNode("A", &simNode{}, time.Second, time.Second)
+	node := e.addNode("A", &simNode{}, 1, time.Second, time.Second)
 	tests := map[string]struct {
 		settings Settings
 		groups   [][]*Node

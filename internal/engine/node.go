@@ -36,8 +36,11 @@ type NodeOptions struct {
 const handshakeTimeout = time.Second
 
 // maxPoolSize is the most connections that a pool is made for: go-redis panics at sizes beyond 31 bits, and allocates the
-// pool's list whatever the size. A lane uses one connection at a time.
+// pool's list whatever the size.
 const maxPoolSize = 1000
+
+// maxStreams is how many connections a lane uses at most. With more, the batches become smaller, and nothing faster.
+const maxStreams = 2
 
 // AddNode returns a new node of the engine. It does no I/O; the first operation connects.
 func (e *Engine) AddNode(options NodeOptions) *Node {
@@ -58,13 +61,14 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	life, end := context.WithCancel(context.Background())
 	own.Dialer = dialer(life, &own)
 	own.OnConnect = onConnect(own.OnConnect)
-	return e.addNode(nodeName(&own), newWire(&own, end), options.Timeout, options.ReconnectionInterval)
+	streams := min(own.PoolSize, maxStreams)
+	return e.addNode(nodeName(&own), newWire(&own, end), streams, options.Timeout, options.ReconnectionInterval)
 }
 
-func (e *Engine) addNode(name string, t transport, timeout, reconnection time.Duration) *Node {
+func (e *Engine) addNode(name string, t transport, streams int, timeout, reconnection time.Duration) *Node {
 	node := &Node{name: name}
 	reconnection = max(reconnection, time.Millisecond) // a node that is down is not to be stormed
-	node.lane = newLane(t, timeout, reconnection, e.laneWatch(name))
+	node.lane = newLane(t, streams, timeout, reconnection, e.laneWatch(name))
 	node.listener = &listener{engine: e, node: node, pause: reconnection}
 	e.mu.Lock()
 	e.nodes = append(e.nodes, node)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	_ "embed"
 	"encoding/hex"
+	"hash/maphash"
 	"time"
 )
 
@@ -36,12 +37,16 @@ type question struct {
 	milliseconds int64  // of the expiration, where the op sets one
 	channel      string
 	message      string
+	// hash is the key's: questions about one key go one way.
+	hash uint64
 }
 
 // put makes q one of the questions that need no more than an owner and an expiration.
 func (q *question) put(o op, key, owner string, expiration time.Duration) {
-	*q = question{op: o, key: key, owner: owner, milliseconds: expiration.Milliseconds()}
+	*q = question{op: o, key: key, owner: owner, milliseconds: expiration.Milliseconds(), hash: maphash.String(seed, key)}
 }
+
+var seed = maphash.MakeSeed()
 
 func newQuestion(o op, key, owner string, expiration time.Duration) *question {
 	q := new(question)

@@ -27,6 +27,8 @@ type round struct {
 	// These are the vigil's.
 	before, after *round
 	watched       bool
+	// patient says that whoever waits does not leave before the outcome, whatever happens.
+	patient bool
 
 	mu    sync.Mutex // guards what follows
 	seats []seat     // by node
@@ -58,7 +60,7 @@ func (e *Engine) newRound(nodes []*Node, c *claim, started moment, budget time.D
 	}
 	r.seats = r.seats[:n]
 	r.tally = tally{nodes: n, pending: n}
-	r.open, r.why, r.then = true, nil, nil
+	r.open, r.why, r.then, r.patient = true, nil, nil, false
 	r.needed.Store(int32(n) + 1)
 	return r
 }
@@ -77,16 +79,14 @@ func (r *round) done(of int32) {
 	r.engine.rounds.pool.Put(r)
 }
 
-// ask starts a round: every node is asked at once. Key and owner are the claim's.
-func (c *claim) ask(e *Engine, o op, expiration time.Duration, started moment, budget time.Duration) *round {
-	r := e.newRound(c.nodes, c, started, budget)
-	r.question.put(o, c.key, c.owner, expiration)
-	r.start(r)
-	return r
-}
-
 // start asks every node, in asker's name.
 func (r *round) start(asker asker) {
+	if r.patient && len(r.nodes) == 1 && r.budget >= r.nodes[0].lane.timeout {
+		r.seat(0, asker)
+		if r.nodes[0].lane.askAndWait(&r.seats[0].call) {
+			return
+		}
+	}
 	r.engine.vigils.watch(r)
 	nodes := r.nodes // the last answer may come before the loop has ended
 	for i := range nodes {
@@ -95,9 +95,14 @@ func (r *round) start(asker asker) {
 }
 
 func (r *round) askNode(index int, asker asker) {
+	r.nodes[index].lane.ask(r.seat(index, asker))
+}
+
+// seat prepares the call for a node.
+func (r *round) seat(index int, asker asker) *call {
 	c := &r.seats[index].call
 	c.question, c.asker, c.index = &r.question, asker, index
-	r.nodes[index].lane.ask(c)
+	return c
 }
 
 // wanted keeps a question from being sent whose claim is being released. The release may stand in the same batch and be

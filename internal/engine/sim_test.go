@@ -128,6 +128,8 @@ func (n *simNode) ping(ctx context.Context) error {
 
 func (n *simNode) close() error { return nil }
 
+func (n *simNode) sender() sender { return n }
+
 // answer carries a question out, as the commands and scripts of the wire do.
 func (n *simNode) answer(q *question) reply {
 	n.mu.Lock()
@@ -417,7 +419,7 @@ func simulate(t *testing.T, nodes int, settings Settings, test func(t *testing.T
 		for i := range nodes {
 			n := &simNode{keys: make(map[string]simKey), latency: simLatency}
 			s.nodes = append(s.nodes, n)
-			group = append(group, s.engine.addNode(string(rune('A'+i)), n, timeout, simReconnection))
+			group = append(group, s.engine.addNode(string(rune('A'+i)), n, 1, timeout, simReconnection))
 		}
 		m, err := s.engine.NewMutex(settings, [][]*Node{group})
 		if err != nil {
@@ -435,7 +437,7 @@ func (s *sim) another() *sim {
 	other := &sim{t: s.t, engine: New(Options{}), nodes: s.nodes}
 	var group []*Node
 	for i, n := range s.nodes {
-		group = append(group, other.engine.addNode(string(rune('A'+i)), n, s.mutex.groups[0][i].lane.timeout, simReconnection))
+		group = append(group, other.engine.addNode(string(rune('A'+i)), n, 1, s.mutex.groups[0][i].lane.timeout, simReconnection))
 	}
 	m, err := other.engine.NewMutex(s.mutex.settings, [][]*Node{group})
 	if err != nil {

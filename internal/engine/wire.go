@@ -11,15 +11,21 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// transport carries questions to one node. The engine's only implementation is on go-redis; its tests have another.
+// transport is the way to one node. The engine's only implementation is on go-redis; its tests have another.
 type transport interface {
-	// exec asks the questions of the batch and fills in every call's reply, within the deadline.
-	exec(deadline time.Time, batch []*call)
+	// sender returns a new sender, of which each uses a connection of its own.
+	sender() sender
 	// ping returns nil if the server answered, if only with an error that passes or that a ping has no part in.
 	ping(ctx context.Context) error
 	// subscribe opens a connection for messages.
 	subscribe(timeout time.Duration) subscription
 	close() error
+}
+
+// sender carries questions to a node, a batch at a time.
+type sender interface {
+	// exec asks the questions of the batch and fills in every call's reply, within the deadline.
+	exec(deadline time.Time, batch []*call)
 }
 
 // wire is a transport on a go-redis client.
@@ -28,11 +34,24 @@ type wire struct {
 	client  atomic.Pointer[redis.Client]
 	// hangUp ends dials under way.
 	hangUp context.CancelFunc
+}
 
+func newWire(options *redis.Options, hangUp context.CancelFunc) *wire {
+	w := &wire{options: options, hangUp: hangUp}
+	w.client.Store(redis.NewClient(options))
+	return w
+}
+
+// wireSender is a sender on a go-redis client's pool: it takes a connection for each batch, which is mostly the one that
+// it had before.
+type wireSender struct {
+	*wire
 	// connected says that the last batch went well, so that there is a connection for the next.
 	connected bool
 	deadline  deadline
-	pipeline  redis.Pipeliner
+	// pipeline is one of the client's, user of which client it is.
+	pipeline redis.Pipeliner
+	user     *redis.Client
 	// What follows is the batch's: commands, and for each the calls that it asks for.
 	commands []redis.Cmder
 	asked    [][]*call
@@ -42,11 +61,7 @@ type wire struct {
 	release *releaseCommand
 }
 
-func newWire(options *redis.Options, hangUp context.CancelFunc) *wire {
-	w := &wire{options: options, hangUp: hangUp}
-	w.client.Store(redis.NewClient(options))
-	return w
-}
+func (w *wire) sender() sender { return &wireSender{wire: w} }
 
 // order is the one in which the questions of a batch are asked. Whoever releases goes before whoever acquires, so that
 // the next owner needn't come twice. Nothing depends on the order in which they were put: an attempt that is being
@@ -55,7 +70,7 @@ var order = [...]op{handover, extend, release, acquire, queue, read, notice}
 
 // exec sends the batch as one pipeline: all its releases as one script call, all its extensions as another. Server, client
 // and network have less to do then than with one each; a lock that fares alone is asked for alone in a second pipeline.
-func (w *wire) exec(deadline time.Time, batch []*call) {
+func (w *wireSender) exec(deadline time.Time, batch []*call) {
 	w.commands, w.asked, w.sorted = w.commands[:0], w.asked[:0], w.sorted[:0]
 	sets := 0
 	for _, o := range order {
@@ -102,7 +117,7 @@ func together(calls []*call) int {
 }
 
 // hear fills in the replies of what was asked; sent is what sending it returned.
-func (w *wire) hear(sent error) {
+func (w *wireSender) hear(sent error) {
 	unsent := sent != nil && !w.answered()
 	for i, command := range w.commands {
 		calls := w.asked[i]
@@ -127,7 +142,7 @@ func fill(calls []*call, r reply) {
 // askAgain asks once more, each call by itself, where the server did not know a script (after a restart, or a SCRIPT
 // FLUSH), or where one of several asked together fared differently; and for locks that were refused because their release
 // comes only now.
-func (w *wire) askAgain(deadline time.Time) {
+func (w *wireSender) askAgain(deadline time.Time) {
 	var again []*call
 	var freed map[string]bool // keys that a release of the second round frees
 	var loaded [notice + 1]bool
@@ -164,7 +179,13 @@ func (w *wire) askAgain(deadline time.Time) {
 	w.hear(w.send(deadline))
 }
 
-func (w *wire) send(deadline time.Time) (err error) {
+func (w *wireSender) send(deadline time.Time) (err error) {
+	w.connected, err = w.sendSafely(deadline)
+	return err
+}
+
+// sendSafely sends the commands and tells whether there is a connection now.
+func (w *wireSender) sendSafely(deadline time.Time) (connected bool, err error) {
 	defer w.catch(&err)
 	for range 3 {
 		ctx, cancel := w.within(deadline)
@@ -178,17 +199,17 @@ func (w *wire) send(deadline time.Time) (err error) {
 			command.SetErr(nil)
 		}
 	}
-	w.connected = err == nil || isReply(err) && w.answered()
-	return err
+	return err == nil || isReply(err) && w.answered(), err
 }
 
 // sendOnce sends the commands. One command on a connection that is there needs no pipeline around it.
-func (w *wire) sendOnce(ctx context.Context) error {
+func (w *wireSender) sendOnce(ctx context.Context) error {
+	client := w.client.Load()
 	if len(w.commands) == 1 && w.connected {
-		return w.client.Load().Process(ctx, w.commands[0])
+		return client.Process(ctx, w.commands[0])
 	}
-	if w.pipeline == nil {
-		w.pipeline = w.client.Load().Pipeline()
+	if w.user != client {
+		w.pipeline, w.user = client.Pipeline(), client
 	}
 	if err := w.pipeline.BatchProcess(ctx, w.commands...); err != nil {
 		return err
@@ -209,12 +230,12 @@ func isStale(err error) bool {
 
 // answered tells whether some command has an error of its own. When a handshake is refused, go-redis returns the error
 // for the batch and leaves each command without error, and without value.
-func (w *wire) answered() bool {
+func (w *wireSender) answered() bool {
 	return slices.ContainsFunc(w.commands, func(c redis.Cmder) bool { return c.Err() != nil })
 }
 
 // within is a context for a batch.
-func (w *wire) within(end time.Time) (context.Context, context.CancelFunc) {
+func (w *wireSender) within(end time.Time) (context.Context, context.CancelFunc) {
 	if !w.connected { // it is for dialling too
 		return context.WithDeadline(context.Background(), end)
 	}
@@ -242,7 +263,6 @@ func (d *deadline) Err() error {
 func (w *wire) catch(err *error) {
 	if r := recover(); r != nil {
 		w.client.Swap(redis.NewClient(w.options)).Close()
-		w.pipeline, w.connected = nil, false
 		*err = fmt.Errorf("the server's answer is none of a Redis: %v", r)
 	}
 }

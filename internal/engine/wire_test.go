@@ -21,11 +21,11 @@ func batchOf(questions ...*question) []*call {
 	return calls
 }
 
-func realWire(t *testing.T, s *redistest.Server) *wire {
+func realWire(t *testing.T, s *redistest.Server) sender {
 	t.Helper()
 	w := newWire(&redis.Options{Addr: s.Addr(), MaxRetries: -1, Protocol: 2}, func() {})
 	t.Cleanup(func() { w.close() })
-	return w
+	return w.sender()
 }
 
 func TestUnknownScriptsAreSentAndWhoWasRefusedForThemAsksAgain(t *testing.T) {
@@ -116,7 +116,7 @@ func TestFailedHandshakeIsNoGrant(t *testing.T) {
 	w := newWire(&redis.Options{Addr: server.Addr(), Password: "wrong", MaxRetries: -1}, func() {})
 	defer w.close()
 	calls := batchOf(newQuestion(acquire, "k", "o", time.Minute), newQuestion(release, "k", "o", 0), newQuestion(read, "k", "", 0))
-	w.exec(time.Now().Add(time.Second), calls)
+	w.sender().exec(time.Now().Add(time.Second), calls)
 	for i, c := range calls {
 		if c.reply.answer != Refused || !c.reply.broken || !hasCode(c.reply.err, "WRONGPASS") {
 			t.Errorf("answer %d is %v (%v), broken %v; want refused with WRONGPASS, broken", i, c.reply.answer, c.reply.err, c.reply.broken)
