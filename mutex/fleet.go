@@ -63,6 +63,9 @@ func (f *fleet) add(d *Definition) []error {
 	if err := settings(d).Check(); err != nil {
 		wrong("%w", err)
 	}
+	if err := checkHold(d); err != nil {
+		wrong("%w", err)
+	}
 	f.groups[d.Name] = groups
 	return errs
 }
@@ -72,7 +75,20 @@ func settings(d *Definition) engine.Settings {
 	return engine.Settings{
 		Name: d.Name, Expiration: d.Expiration, Wait: d.Wait, MaxRetry: d.MaxRetry,
 		RetryInterval: d.RetryInterval, RetryJitter: d.RetryJitter, DriftFactor: d.DriftFactor, NodeTimeout: d.NodeTimeout,
+		Renew: d.Renew, MaxHold: d.MaxHold,
 	}
+}
+
+// checkHold tells why renewal cannot end when the definition says. Where the definition doesn't renew, the limit may be one
+// of mutexes.yaml's defaults, meant for others.
+func checkHold(d *Definition) error {
+	switch {
+	case d.MaxHold < 0 || d.MaxHold > engine.MaxExpiration:
+		return fmt.Errorf("max hold %v is not within 0, which is no limit, and %v", d.MaxHold, engine.MaxExpiration)
+	case d.Renew && d.MaxHold > 0 && d.MaxHold <= d.Expiration:
+		return fmt.Errorf("max hold %v is not longer than the expiration of %v, for which a lock lasts anyway", d.MaxHold, d.Expiration)
+	}
+	return nil
 }
 
 // resolve is what a URL of a definition or an option says in this environment.

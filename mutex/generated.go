@@ -19,7 +19,8 @@ import (
 // the file doesn't compile: generate it again.
 const GeneratedCodeVersion1 = true
 
-// Definition is one mutex of mutexes.yaml. The fields are those of the file, which the README describes.
+// Definition is one mutex of mutexes.yaml. The fields are those of the file, which the README describes; none has a
+// default here, generated code names every value.
 type Definition struct {
 	Name string
 	Doc  string
@@ -40,6 +41,8 @@ type Definition struct {
 	NodeTimeout          time.Duration // zero: 5 % of the expiration within 10 ms and 1 s
 	PoolSize             int
 	ReconnectionInterval time.Duration
+	Renew                bool
+	MaxHold              time.Duration // zero: no limit
 }
 
 // Set is all the mutexes of one Open. It is for generated code.

@@ -22,7 +22,7 @@ func (l *Lock[M]) Key() string {
 }
 
 // Until is the end of the lock's validity: how long its holder may rely on it. The nodes keep the key a little longer.
-// ExtendLock moves it. It doesn't know of time that passes while the machine sleeps; Done and Err do.
+// ExtendLock and renewal move it. It doesn't know of time that passes while the machine sleeps; Done and Err do.
 func (l *Lock[M]) Until() time.Time {
 	if l == nil || l.held == nil {
 		return time.Time{}
@@ -63,7 +63,8 @@ func ReleaseLock[M any](ctx context.Context, lock *Lock[M]) error {
 }
 
 // ExtendLock makes the lock expire no sooner than after expiration, counted from now, and moves the end of its validity
-// accordingly. It never shortens a lock. It counts only if a quorum of nodes agreed while the lock was still valid.
+// accordingly. It never shortens a lock. It counts only if a quorum of nodes agreed while the lock was still valid. A lock
+// that is renewed needs none; it takes one all the same, which max_hold does not limit, and goes on being renewed.
 //
 // It returns ErrNotHeld if the lock was released or lost, ErrNoQuorum if too few nodes could answer, in which case the
 // lock stays valid until its old end, ctx's error if ctx ended first, and ErrClosed after Close.

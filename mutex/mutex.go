@@ -50,6 +50,9 @@ func (m Mutex[M]) Key() (string, error) {
 // ErrAlreadyLocked if somebody else still holds it then, and ErrNoQuorum if too few nodes could answer: at once, unless it
 // is waiting already, which outages don't end. If ctx ends first, it returns ctx's error joined with the one of those that
 // applied last; after Close, ErrClosed.
+//
+// The lock is the caller's to release. It lasts for its expiration, and longer only as the caller extends it, unless
+// WithRenewal has it renewed.
 func (m Mutex[M]) AcquireLock(ctx context.Context, options ...AcquireOption) (*Lock[M], error) {
 	at, key, err := m.at("acquire")
 	if err != nil {
@@ -82,10 +85,15 @@ func (m Mutex[M]) ExistsLock(ctx context.Context) (bool, error) {
 	return at.Exists(ctx, key)
 }
 
-// Synchronize runs fn under the lock. The errors of acquiring it are those of AcquireLock; then fn has not run. The
-// context that fn gets is cancelled, with cause ErrLockLost, the moment the lock is lost. The lock is released however fn
-// ends, also by a panic, which goes on, or by runtime.Goexit. Synchronize returns fn's error, joined with ErrLockLost if
-// the lock was lost before fn returned.
+// Synchronize runs fn under the lock. The errors of acquiring it are those of AcquireLock; then fn has not run.
+//
+// If the definition renews, the lock is kept for as long as fn runs, or as max_hold allows; otherwise it lasts for its
+// expiration. The context that fn gets is cancelled, with cause ErrLockLost, the moment the lock is lost: when its validity
+// ends, for whatever reason, or when a quorum of nodes holds another owner's value. Fn should return then, for somebody
+// else may have the lock.
+//
+// The lock is released however fn ends, also by a panic, which goes on, or by runtime.Goexit. Synchronize returns fn's
+// error, joined with ErrLockLost if the lock was lost before fn returned.
 func (m Mutex[M]) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...AcquireOption) error {
 	at, key, err := m.at("synchronize")
 	if err != nil {

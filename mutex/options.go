@@ -97,7 +97,24 @@ func WithWait(wait time.Duration) AcquireOption {
 	return func(o *engine.AcquireOptions) { o.Wait = &wait }
 }
 
+// WithRenewal has AcquireLock renew the lock until it is released or lost, as Synchronize does, for as long as the
+// definition's max_hold allows. So the expiration, be it ever so short, limits the time for which a holder that crashed
+// keeps others out, and not the time for which the lock may be held.
+//
+// A lock that is never released is then never free again while this process lives: release it in a defer. And watch Done,
+// for a renewed lock can be lost too, with ErrLockLost as its Err: because too few nodes could be reached for as long as
+// it was valid, because another owner's value stands at its key, or because max_hold is over.
+//
+// Synchronize takes it as well, where the definition says that it doesn't renew.
+func WithRenewal() AcquireOption {
+	return func(o *engine.AcquireOptions) { o.Renew = true }
+}
+
+// acquireOptions is what the options add up to. Without any, which is the rule, nothing is allocated.
 func acquireOptions(options []AcquireOption) engine.AcquireOptions {
+	if len(options) == 0 {
+		return engine.AcquireOptions{}
+	}
 	var o engine.AcquireOptions
 	for _, option := range options {
 		if option != nil {
