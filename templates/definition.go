@@ -16,8 +16,8 @@ func definitionsCode(mutexes []definition.Mutex) jen.Code {
 }
 
 // definitionCode is one mutex with every value that is in force, so that a later version of the library with other
-// defaults does not change what the application was generated with. Left out is what is off, and the node timeout where
-// the default follows each lock's expiration.
+// defaults does not change what the application was generated with. Left out is what is off by default, and the
+// node timeout where the default follows each lock's expiration.
 func definitionCode(m *definition.Mutex) jen.Code {
 	fields := []jen.Code{field("Name", jen.Lit(m.Name))}
 	add := func(wanted bool, name string, value jen.Code) {
@@ -40,6 +40,8 @@ func definitionCode(m *definition.Mutex) jen.Code {
 	add(m.NodeTimeout != 0, "NodeTimeout", durationCode(m.NodeTimeout))
 	add(true, "PoolSize", jen.Lit(m.PoolSize))
 	add(true, "ReconnectionInterval", durationCode(m.ReconnectionInterval))
+	add(true, "Renew", jen.Lit(m.Renew))
+	add(m.MaxHold != 0, "MaxHold", durationCode(m.MaxHold))
 	return oneToALine(fields...)
 }
 

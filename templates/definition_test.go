@@ -10,7 +10,7 @@ import (
 
 func TestADefinitionSaysEverythingThatIsInForce(t *testing.T) {
 	m := transfer()
-	m.Doc, m.NodeTimeout, m.DriftFactor, m.PoolSize = "moves money.", 50*time.Millisecond, 0.02, 4
+	m.Doc, m.NodeTimeout, m.DriftFactor, m.PoolSize, m.MaxHold = "moves money.", 50*time.Millisecond, 0.02, 4, time.Minute
 	mustContain(t, render(t, m), `{
 		Name: "AccountTransfer",
 		Doc: "moves money.",
@@ -28,6 +28,8 @@ func TestADefinitionSaysEverythingThatIsInForce(t *testing.T) {
 		NodeTimeout: 50 * time.Millisecond,
 		PoolSize: 4,
 		ReconnectionInterval: time.Second,
+		Renew: true,
+		MaxHold: time.Minute,
 	}`)
 }
 
@@ -35,13 +37,20 @@ func TestADefinitionLeavesOutWhatIsOff(t *testing.T) {
 	m := nightly()
 	m.Doc = ""
 	code := render(t, m)
-	for _, field := range []string{"Doc", "Servers", "Cluster", "Wait", "MaxRetry", "NodeTimeout"} {
+	for _, field := range []string{"Doc", "Servers", "Cluster", "Wait", "MaxRetry", "NodeTimeout", "MaxHold"} {
 		if strings.Contains(code, "\t"+field+":") {
 			t.Errorf("the field %s is there:\n%s", field, code)
 		}
 	}
 	m.RetryInterval, m.RetryJitter, m.MaxRetry = 0, 0, 3
 	mustContain(t, render(t, m), "MaxRetry: 3, RetryInterval: 0, RetryJitter: 0,")
+}
+
+// Renewal is on by default, so a definition without the field would leave its reader in doubt.
+func TestADefinitionSaysThatItsLocksAreNotRenewed(t *testing.T) {
+	m := nightly()
+	m.Renew = false
+	mustContain(t, render(t, m), "Renew: false,")
 }
 
 func TestWaitingForeverIsSpelledOut(t *testing.T) {

@@ -33,7 +33,7 @@ func emitMethods(out *jen.File, m *definition.Mutex, kind methods) {
 		return kind.released.Clone().Dot(name)
 	}
 
-	emitComment(out.Group, synchronizeDoc)
+	emitComment(out.Group, synchronizeDoc(m))
 	fn := jen.Id("fn").Func().Params(jen.Id("ctx").Qual("context", "Context")).Error()
 	method(out, m, "Synchronize", with(ctx, fn, options), []jen.Code{jen.Error()},
 		kind.bound.Clone().Dot("Synchronize").Call(jen.Id("ctx"), jen.Id("fn"), jen.Id("options").Op("...")))

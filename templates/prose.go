@@ -20,8 +20,8 @@ func describe(m *definition.Mutex) string {
 	} else {
 		subject = m.Name
 	}
-	return doc + fmt.Sprintf("%s locks the key %s on %s. A lock expires after %s unless it is extended. Acquiring %s.",
-		subject, onOneLine(m.Key.Template), where(m), durationText(m.Expiration), waiting(m))
+	return doc + fmt.Sprintf("%s locks the key %s on %s. A lock expires after %s unless it is extended; %s. Acquiring %s.",
+		subject, onOneLine(m.Key.Template), where(m), durationText(m.Expiration), renewal(m), waiting(m))
 }
 
 // where says on what a mutex's keys are locked.
@@ -45,15 +45,39 @@ func quorumOf(servers int) string {
 	return fmt.Sprintf("a quorum of %d servers", servers)
 }
 
-// synchronizeDoc is the doc of every Synchronize.
-const synchronizeDoc = "Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn is " +
-	"cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the error is then fn's joined " +
-	"with that one. If there is no lock to be had, fn does not run and the error is that of AcquireLock."
+// renewal says whether Synchronize extends its lock.
+func renewal(m *definition.Mutex) string {
+	switch {
+	case !m.Renew:
+		return "Synchronize does not extend it"
+	case m.MaxHold > 0:
+		return fmt.Sprintf("Synchronize extends it while its function runs, but holds it for no more than %s", durationText(m.MaxHold))
+	default:
+		return "Synchronize extends it while its function runs"
+	}
+}
+
+func synchronizeDoc(m *definition.Mutex) string {
+	lasting := "which it renews until fn has returned"
+	switch {
+	case !m.Renew:
+		lasting = fmt.Sprintf("for up to %s", durationText(m.Expiration))
+	case m.MaxHold > 0:
+		lasting += fmt.Sprintf(", but for no more than %s", durationText(m.MaxHold))
+	}
+	return fmt.Sprintf("Synchronize runs fn while it holds the lock, %s, then releases it, also when fn panics. The ctx of fn is "+
+		"cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the error is then fn's joined "+
+		"with that one. If there is no lock to be had, fn does not run and the error is that of AcquireLock.", lasting)
+}
 
 func acquireDoc(m *definition.Mutex) string {
-	return fmt.Sprintf("AcquireLock takes the lock for %s, for the caller to release; it %s. The error is "+
-		"[mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few nodes could answer, "+
-		"[mutex.ErrClosed] after Close, or that of ctx.", durationText(m.Expiration), waiting(m))
+	renewed := ""
+	if m.MaxHold > 0 {
+		renewed = fmt.Sprintf(" within %s", durationText(m.MaxHold))
+	}
+	return fmt.Sprintf("AcquireLock takes the lock for %s, or with [mutex.WithRenewal] until the caller releases it%s; it %s. "+
+		"The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few nodes could answer, "+
+		"[mutex.ErrClosed] after Close, or that of ctx.", durationText(m.Expiration), renewed, waiting(m))
 }
 
 // waiting says what an acquire does while someone else holds the lock.

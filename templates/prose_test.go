@@ -10,7 +10,7 @@ import (
 
 func TestATypesDocTellsWhatIsLockedWhere(t *testing.T) {
 	literal := "It locks the key report:nightly on "
-	rest := ". A lock expires after 10m unless it is extended. Acquiring does not wait for a held lock."
+	rest := ". A lock expires after 10m unless it is extended; Synchronize extends it while its function runs. Acquiring does not wait for a held lock."
 	for _, c := range []struct {
 		change func(m *definition.Mutex)
 		want   string
@@ -43,6 +43,32 @@ func TestTheDocsSayHowLongAnAcquireWaits(t *testing.T) {
 		change(&m)
 		if got := waiting(&m); got != want {
 			t.Errorf("it says %q, not %q", got, want)
+		}
+	}
+}
+
+func TestTheDocsSayHowLongALockLasts(t *testing.T) {
+	for _, c := range []struct {
+		renew                          bool
+		maxHold                        time.Duration
+		describe, synchronize, acquire string
+	}{
+		{true, 0, "unless it is extended; Synchronize extends it while its function runs. ",
+			"holds the lock, which it renews until fn has returned, then", "for 10m, or with [mutex.WithRenewal] until the caller releases it; it"},
+		{true, time.Hour, "; Synchronize extends it while its function runs, but holds it for no more than 1h. ",
+			"holds the lock, which it renews until fn has returned, but for no more than 1h, then",
+			"for 10m, or with [mutex.WithRenewal] until the caller releases it within 1h; it"},
+		{false, 0, "; Synchronize does not extend it. ", "holds the lock, for up to 10m, then",
+			"for 10m, or with [mutex.WithRenewal] until the caller releases it; it"},
+		{false, time.Hour, "; Synchronize does not extend it. ", "holds the lock, for up to 10m, then",
+			"for 10m, or with [mutex.WithRenewal] until the caller releases it within 1h; it"},
+	} {
+		m := nightly()
+		m.Renew, m.MaxHold = c.renew, c.maxHold
+		for want, got := range map[string]string{c.describe: describe(&m), c.synchronize: synchronizeDoc(&m), c.acquire: acquireDoc(&m)} {
+			if !strings.Contains(got, want) {
+				t.Errorf("renew %t, max_hold %v: it says %q, not %q", c.renew, c.maxHold, got, want)
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ func nightly() definition.Mutex {
 		URL:        "redis://localhost:6379",
 		Key:        definition.Key{Template: "report:nightly", Parts: []definition.Part{{Literal: "report:nightly"}}},
 		Expiration: 10 * time.Minute, RetryInterval: 200 * time.Millisecond, RetryJitter: 100 * time.Millisecond,
-		DriftFactor: 0.01, PoolSize: 2, ReconnectionInterval: time.Second,
+		DriftFactor: 0.01, PoolSize: 2, ReconnectionInterval: time.Second, Renew: true,
 	}
 }
 

@@ -9,10 +9,10 @@ import (
 	"github.com/mutexgen/mutexgen/mutex"
 )
 
-// lockExpires shows what happens to a holder that takes longer than its lock lasts: the lock goes to the next one, and
-// the holder is told in time.
+// lockExpires shows what happens to a holder that takes longer than its lock lasts, where the lock is not extended: it goes
+// to the next one, and the holder is told in time.
 func (a *app) lockExpires(ctx context.Context) error {
-	fmt.Println("4. A worker hangs, and its lock expires.")
+	fmt.Println("5. A worker hangs, and its lock expires.")
 
 	entered := make(chan struct{})
 	lost := make(chan error, 1)

@@ -29,6 +29,7 @@ func (a *app) show(ctx context.Context) error {
 		a.reportIsBuiltOnce,
 		a.accountsDoNotWaitForEachOther,
 		a.secondHolderIsRefused,
+		a.lockIsRenewed,
 		a.lockExpires,
 		a.nodeStops,
 	} {

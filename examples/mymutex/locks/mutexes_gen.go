@@ -45,8 +45,11 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		RetryInterval:        200 * time.Millisecond,
 		RetryJitter:          100 * time.Millisecond,
 		DriftFactor:          0.01,
+		NodeTimeout:          200 * time.Millisecond,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
+		MaxHold:              time.Hour,
 	}, {
 		Name: "AccountTransfer",
 		Doc:  "lets one transfer at a time touch an account. Different accounts do not wait for each other.",
@@ -63,6 +66,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name: "InvoiceNumber",
 		Doc:  "hands out one invoice number at a time.",
@@ -79,6 +83,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name: "CacheRefresh",
 		Doc:  "keeps all but one replica from filling the cache.",
@@ -95,6 +100,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		NodeTimeout:          200 * time.Millisecond,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                false,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -127,7 +133,8 @@ func (m *Mutexes) Held() []mutex.Held {
 // NightlyReport makes sure that one replica at a time builds the report.
 //
 // It locks the key report:nightly on a quorum of 3 servers. A lock expires after 10s unless it is
-// extended. Acquiring waits for a held lock until ctx ends.
+// extended; Synchronize extends it while its function runs, but holds it for no more than 1h.
+// Acquiring waits for a held lock until ctx ends.
 type NightlyReport struct {
 	mutex mutex.Mutex[NightlyReport]
 }
@@ -140,17 +147,18 @@ func (m NightlyReport) Key() string {
 	return "report:nightly"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, but for no
+// more than 1h, then releases it, also when fn panics. The ctx of fn is cancelled, with the cause
+// [mutex.ErrLockLost], once the lock can no longer be relied on; the error is then fn's joined with
+// that one. If there is no lock to be had, fn does not run and the error is that of AcquireLock.
 func (m NightlyReport) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 10s, for the caller to release; it waits for a held lock until ctx
-// ends. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
-// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 10s, or with [mutex.WithRenewal] until the caller releases it
+// within 1h; it waits for a held lock until ctx ends. The error is [mutex.ErrAlreadyLocked] if
+// someone else holds it, [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after
+// Close, or that of ctx.
 func (m NightlyReport) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*NightlyReportLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -180,7 +188,8 @@ func (m NightlyReport) ExistsLock(ctx context.Context) (bool, error) {
 // each other.
 //
 // It locks the key account:{account_id:int64}:transfer on a quorum of 3 servers. A lock expires
-// after 10s unless it is extended. Acquiring waits up to 5s for a held lock.
+// after 10s unless it is extended; Synchronize extends it while its function runs. Acquiring waits
+// up to 5s for a held lock.
 type AccountTransfer struct {
 	opened *mutex.Opened
 }
@@ -200,17 +209,17 @@ func (m AccountTransfer) Key(accountID int64) (string, error) {
 	return m.For(accountID).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m AccountTransfer) Synchronize(ctx context.Context, accountID int64, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(accountID).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 10s, for the caller to release; it waits up to 5s for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 10s, or with [mutex.WithRenewal] until the caller releases it; it
+// waits up to 5s for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m AccountTransfer) AcquireLock(ctx context.Context, accountID int64, options ...mutex.AcquireOption) (*AccountTransferLock, error) {
 	return m.For(accountID).AcquireLock(ctx, options...)
 }
@@ -239,7 +248,8 @@ func (m AccountTransfer) ExistsLock(ctx context.Context, accountID int64) (bool,
 // InvoiceNumber hands out one invoice number at a time.
 //
 // It locks the key invoice:number on a quorum of 3 servers. A lock expires after 10s unless it is
-// extended. Acquiring waits for a held lock until ctx ends.
+// extended; Synchronize extends it while its function runs. Acquiring waits for a held lock until
+// ctx ends.
 type InvoiceNumber struct {
 	mutex mutex.Mutex[InvoiceNumber]
 }
@@ -252,17 +262,18 @@ func (m InvoiceNumber) Key() string {
 	return "invoice:number"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m InvoiceNumber) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 10s, for the caller to release; it waits for a held lock until ctx
-// ends. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
-// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 10s, or with [mutex.WithRenewal] until the caller releases it; it
+// waits for a held lock until ctx ends. The error is [mutex.ErrAlreadyLocked] if someone else holds
+// it, [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of
+// ctx.
 func (m InvoiceNumber) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*InvoiceNumberLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -291,7 +302,7 @@ func (m InvoiceNumber) ExistsLock(ctx context.Context) (bool, error) {
 // CacheRefresh keeps all but one replica from filling the cache.
 //
 // It locks the key cache:refresh on a quorum of 3 servers. A lock expires after 10s unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize does not extend it. Acquiring does not wait for a held lock.
 type CacheRefresh struct {
 	mutex mutex.Mutex[CacheRefresh]
 }
@@ -304,17 +315,17 @@ func (m CacheRefresh) Key() string {
 	return "cache:refresh"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, for up to 10s, then releases it, also when fn
+// panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the lock can no
+// longer be relied on; the error is then fn's joined with that one. If there is no lock to be had,
+// fn does not run and the error is that of AcquireLock.
 func (m CacheRefresh) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 10s, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 10s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m CacheRefresh) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*CacheRefreshLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }

@@ -39,6 +39,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.005,
 		PoolSize:             4,
 		ReconnectionInterval: time.Second,
+		Renew:                false,
 	}, {
 		Name: "Own",
 		Servers: []string{
@@ -54,6 +55,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.005,
 		PoolSize:             4,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Forever",
 		URL:                  "redis://shared",
@@ -65,6 +67,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.005,
 		PoolSize:             1,
 		ReconnectionInterval: time.Second,
+		Renew:                false,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -93,8 +96,8 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
-// Plain locks the key plain on one server. A lock expires after 30s unless it is extended.
-// Acquiring waits up to 5s for a held lock.
+// Plain locks the key plain on one server. A lock expires after 30s unless it is extended;
+// Synchronize does not extend it. Acquiring waits up to 5s for a held lock.
 type Plain struct {
 	mutex mutex.Mutex[Plain]
 }
@@ -107,17 +110,17 @@ func (m Plain) Key() string {
 	return "plain"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, for up to 30s, then releases it, also when fn
+// panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the lock can no
+// longer be relied on; the error is then fn's joined with that one. If there is no lock to be had,
+// fn does not run and the error is that of AcquireLock.
 func (m Plain) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 30s, for the caller to release; it waits up to 5s for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 30s, or with [mutex.WithRenewal] until the caller releases it; it
+// waits up to 5s for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Plain) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*PlainLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -143,8 +146,9 @@ func (m Plain) ExistsLock(ctx context.Context) (bool, error) {
 	return m.mutex.ExistsLock(ctx)
 }
 
-// Own locks the key own on a quorum of 3 servers. A lock expires after 1h unless it is extended.
-// Acquiring tries up to 3 times more if the lock is held.
+// Own locks the key own on a quorum of 3 servers. A lock expires after 1h unless it is extended;
+// Synchronize extends it while its function runs. Acquiring tries up to 3 times more if the lock is
+// held.
 type Own struct {
 	mutex mutex.Mutex[Own]
 }
@@ -157,17 +161,18 @@ func (m Own) Key() string {
 	return "own"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Own) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it tries up to 3 times more if the
-// lock is held. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum]
-// if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// tries up to 3 times more if the lock is held. The error is [mutex.ErrAlreadyLocked] if someone
+// else holds it, [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close,
+// or that of ctx.
 func (m Own) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*OwnLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -193,8 +198,8 @@ func (m Own) ExistsLock(ctx context.Context) (bool, error) {
 	return m.mutex.ExistsLock(ctx)
 }
 
-// Forever locks the key forever on one server. A lock expires after 30s unless it is extended.
-// Acquiring waits for a held lock until ctx ends.
+// Forever locks the key forever on one server. A lock expires after 30s unless it is extended;
+// Synchronize does not extend it. Acquiring waits for a held lock until ctx ends.
 type Forever struct {
 	mutex mutex.Mutex[Forever]
 }
@@ -207,17 +212,18 @@ func (m Forever) Key() string {
 	return "forever"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, for up to 30s, then releases it, also when fn
+// panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the lock can no
+// longer be relied on; the error is then fn's joined with that one. If there is no lock to be had,
+// fn does not run and the error is that of AcquireLock.
 func (m Forever) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 30s, for the caller to release; it waits for a held lock until ctx
-// ends. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
-// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 30s, or with [mutex.WithRenewal] until the caller releases it; it
+// waits for a held lock until ctx ends. The error is [mutex.ErrAlreadyLocked] if someone else holds
+// it, [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of
+// ctx.
 func (m Forever) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*ForeverLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }

@@ -40,6 +40,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -73,8 +74,8 @@ func (m *Mutexes) Held() []mutex.Held {
 // g
 // h\u202ei\ufeffj\u200bk	l🔑
 //
-// It locks the key hostile on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// It locks the key hostile on one server. A lock expires after 1h unless it is extended;
+// Synchronize extends it while its function runs. Acquiring does not wait for a held lock.
 type Hostile struct {
 	mutex mutex.Mutex[Hostile]
 }
@@ -87,17 +88,17 @@ func (m Hostile) Key() string {
 	return "hostile"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Hostile) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Hostile) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*HostileLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }

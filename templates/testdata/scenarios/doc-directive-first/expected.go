@@ -39,6 +39,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Generate",
 		Doc:                  "go:generate rm",
@@ -50,6 +51,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Close_",
 		Doc:                  "*/ func init() {} /*",
@@ -61,6 +63,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -91,8 +94,8 @@ func (m *Mutexes) Held() []mutex.Held {
 
 // Hostile: +build ignore
 //
-// It locks the key hostile on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// It locks the key hostile on one server. A lock expires after 1h unless it is extended;
+// Synchronize extends it while its function runs. Acquiring does not wait for a held lock.
 type Hostile struct {
 	mutex mutex.Mutex[Hostile]
 }
@@ -105,17 +108,17 @@ func (m Hostile) Key() string {
 	return "hostile"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Hostile) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Hostile) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*HostileLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -143,8 +146,8 @@ func (m Hostile) ExistsLock(ctx context.Context) (bool, error) {
 
 // Generate: go:generate rm
 //
-// It locks the key generate on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// It locks the key generate on one server. A lock expires after 1h unless it is extended;
+// Synchronize extends it while its function runs. Acquiring does not wait for a held lock.
 type Generate struct {
 	mutex mutex.Mutex[Generate]
 }
@@ -157,17 +160,17 @@ func (m Generate) Key() string {
 	return "generate"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Generate) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Generate) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*GenerateLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -195,8 +198,8 @@ func (m Generate) ExistsLock(ctx context.Context) (bool, error) {
 
 // Close_: */ func init() {} /*
 //
-// It locks the key close on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// It locks the key close on one server. A lock expires after 1h unless it is extended; Synchronize
+// extends it while its function runs. Acquiring does not wait for a held lock.
 type Close_ struct {
 	mutex mutex.Mutex[Close_]
 }
@@ -209,17 +212,17 @@ func (m Close_) Key() string {
 	return "close"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Close_) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Close_) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*Close_Lock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }

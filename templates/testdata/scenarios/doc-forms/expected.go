@@ -47,6 +47,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Doc1",
 		Doc:                  "Doc1 keeps one at a time.",
@@ -58,6 +59,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Doc2",
 		Doc:                  "A lock for the report.",
@@ -69,6 +71,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Doc3",
 		Doc:                  "a lock for the report.",
@@ -80,6 +83,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Doc4",
 		URL:                  "redis://localhost:6379",
@@ -90,6 +94,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Doc5",
 		Doc:                  "Doc50 is another.",
@@ -101,6 +106,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Doc6",
 		Doc:                  "is held while the report is built.",
@@ -112,6 +118,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -146,8 +153,8 @@ func (m *Mutexes) Held() []mutex.Held {
 
 // Doc0 keeps one at a time.
 //
-// It locks the key doc0 on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// It locks the key doc0 on one server. A lock expires after 1h unless it is extended; Synchronize
+// extends it while its function runs. Acquiring does not wait for a held lock.
 type Doc0 struct {
 	mutex mutex.Mutex[Doc0]
 }
@@ -160,17 +167,17 @@ func (m Doc0) Key() string {
 	return "doc0"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Doc0) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Doc0) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*Doc0Lock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -198,8 +205,8 @@ func (m Doc0) ExistsLock(ctx context.Context) (bool, error) {
 
 // Doc1 keeps one at a time.
 //
-// It locks the key doc1 on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// It locks the key doc1 on one server. A lock expires after 1h unless it is extended; Synchronize
+// extends it while its function runs. Acquiring does not wait for a held lock.
 type Doc1 struct {
 	mutex mutex.Mutex[Doc1]
 }
@@ -212,17 +219,17 @@ func (m Doc1) Key() string {
 	return "doc1"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Doc1) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Doc1) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*Doc1Lock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -250,8 +257,8 @@ func (m Doc1) ExistsLock(ctx context.Context) (bool, error) {
 
 // Doc2: A lock for the report.
 //
-// It locks the key doc2 on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// It locks the key doc2 on one server. A lock expires after 1h unless it is extended; Synchronize
+// extends it while its function runs. Acquiring does not wait for a held lock.
 type Doc2 struct {
 	mutex mutex.Mutex[Doc2]
 }
@@ -264,17 +271,17 @@ func (m Doc2) Key() string {
 	return "doc2"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Doc2) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Doc2) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*Doc2Lock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -302,8 +309,8 @@ func (m Doc2) ExistsLock(ctx context.Context) (bool, error) {
 
 // Doc3: a lock for the report.
 //
-// It locks the key doc3 on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// It locks the key doc3 on one server. A lock expires after 1h unless it is extended; Synchronize
+// extends it while its function runs. Acquiring does not wait for a held lock.
 type Doc3 struct {
 	mutex mutex.Mutex[Doc3]
 }
@@ -316,17 +323,17 @@ func (m Doc3) Key() string {
 	return "doc3"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Doc3) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Doc3) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*Doc3Lock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -352,8 +359,8 @@ func (m Doc3) ExistsLock(ctx context.Context) (bool, error) {
 	return m.mutex.ExistsLock(ctx)
 }
 
-// Doc4 locks the key doc4 on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// Doc4 locks the key doc4 on one server. A lock expires after 1h unless it is extended; Synchronize
+// extends it while its function runs. Acquiring does not wait for a held lock.
 type Doc4 struct {
 	mutex mutex.Mutex[Doc4]
 }
@@ -366,17 +373,17 @@ func (m Doc4) Key() string {
 	return "doc4"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Doc4) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Doc4) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*Doc4Lock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -404,8 +411,8 @@ func (m Doc4) ExistsLock(ctx context.Context) (bool, error) {
 
 // Doc5: Doc50 is another.
 //
-// It locks the key doc5 on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// It locks the key doc5 on one server. A lock expires after 1h unless it is extended; Synchronize
+// extends it while its function runs. Acquiring does not wait for a held lock.
 type Doc5 struct {
 	mutex mutex.Mutex[Doc5]
 }
@@ -418,17 +425,17 @@ func (m Doc5) Key() string {
 	return "doc5"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Doc5) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Doc5) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*Doc5Lock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -456,8 +463,8 @@ func (m Doc5) ExistsLock(ctx context.Context) (bool, error) {
 
 // Doc6 is held while the report is built.
 //
-// It locks the key doc6 on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// It locks the key doc6 on one server. A lock expires after 1h unless it is extended; Synchronize
+// extends it while its function runs. Acquiring does not wait for a held lock.
 type Doc6 struct {
 	mutex mutex.Mutex[Doc6]
 }
@@ -470,17 +477,17 @@ func (m Doc6) Key() string {
 	return "doc6"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Doc6) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Doc6) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*Doc6Lock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }

@@ -36,6 +36,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: 100 * time.Millisecond,
+		Renew:                true,
 	}, {
 		Name:                 "Precise",
 		URL:                  "redis://localhost:6379",
@@ -47,6 +48,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		NodeTimeout:          20 * time.Millisecond,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -74,8 +76,8 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
-// Odd locks the key odd on one server. A lock expires after 1h30m unless it is extended. Acquiring
-// does not wait for a held lock.
+// Odd locks the key odd on one server. A lock expires after 1h30m unless it is extended;
+// Synchronize extends it while its function runs. Acquiring does not wait for a held lock.
 type Odd struct {
 	mutex mutex.Mutex[Odd]
 }
@@ -88,17 +90,17 @@ func (m Odd) Key() string {
 	return "odd"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Odd) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h30m, for the caller to release; it does not wait for a held
-// lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
-// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h30m, or with [mutex.WithRenewal] until the caller releases it;
+// it does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Odd) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*OddLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -124,8 +126,8 @@ func (m Odd) ExistsLock(ctx context.Context) (bool, error) {
 	return m.mutex.ExistsLock(ctx)
 }
 
-// Precise locks the key precise on one server. A lock expires after 1.234s unless it is extended.
-// Acquiring does not wait for a held lock.
+// Precise locks the key precise on one server. A lock expires after 1.234s unless it is extended;
+// Synchronize extends it while its function runs. Acquiring does not wait for a held lock.
 type Precise struct {
 	mutex mutex.Mutex[Precise]
 }
@@ -138,17 +140,17 @@ func (m Precise) Key() string {
 	return "precise"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Precise) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1.234s, for the caller to release; it does not wait for a held
-// lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
-// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1.234s, or with [mutex.WithRenewal] until the caller releases it;
+// it does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Precise) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*PreciseLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }

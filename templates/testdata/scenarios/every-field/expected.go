@@ -41,6 +41,8 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		NodeTimeout:          75 * time.Millisecond,
 		PoolSize:             8,
 		ReconnectionInterval: 1500 * time.Millisecond,
+		Renew:                true,
+		MaxHold:              2 * time.Hour,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -70,7 +72,8 @@ func (m *Mutexes) Held() []mutex.Held {
 // Everything has every field.
 //
 // It locks the key everything on a quorum of 3 servers. A lock expires after 1m30s unless it is
-// extended. Acquiring waits up to 2m for a held lock.
+// extended; Synchronize extends it while its function runs, but holds it for no more than 2h.
+// Acquiring waits up to 2m for a held lock.
 type Everything struct {
 	mutex mutex.Mutex[Everything]
 }
@@ -83,17 +86,18 @@ func (m Everything) Key() string {
 	return "everything"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, but for no
+// more than 2h, then releases it, also when fn panics. The ctx of fn is cancelled, with the cause
+// [mutex.ErrLockLost], once the lock can no longer be relied on; the error is then fn's joined with
+// that one. If there is no lock to be had, fn does not run and the error is that of AcquireLock.
 func (m Everything) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1m30s, for the caller to release; it waits up to 2m for a held
-// lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
-// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1m30s, or with [mutex.WithRenewal] until the caller releases it
+// within 2h; it waits up to 2m for a held lock. The error is [mutex.ErrAlreadyLocked] if someone
+// else holds it, [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close,
+// or that of ctx.
 func (m Everything) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*EverythingLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }

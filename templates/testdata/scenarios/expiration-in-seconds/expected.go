@@ -36,6 +36,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Short",
 		URL:                  "redis://localhost:6379",
@@ -46,6 +47,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -73,8 +75,8 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
-// Ported locks the key ported on one server. A lock expires after 1h unless it is extended.
-// Acquiring does not wait for a held lock.
+// Ported locks the key ported on one server. A lock expires after 1h unless it is extended;
+// Synchronize extends it while its function runs. Acquiring does not wait for a held lock.
 type Ported struct {
 	mutex mutex.Mutex[Ported]
 }
@@ -87,17 +89,17 @@ func (m Ported) Key() string {
 	return "ported"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Ported) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Ported) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*PortedLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -123,8 +125,8 @@ func (m Ported) ExistsLock(ctx context.Context) (bool, error) {
 	return m.mutex.ExistsLock(ctx)
 }
 
-// Short locks the key short on one server. A lock expires after 1m30s unless it is extended.
-// Acquiring does not wait for a held lock.
+// Short locks the key short on one server. A lock expires after 1m30s unless it is extended;
+// Synchronize extends it while its function runs. Acquiring does not wait for a held lock.
 type Short struct {
 	mutex mutex.Mutex[Short]
 }
@@ -137,17 +139,17 @@ func (m Short) Key() string {
 	return "short"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Short) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1m30s, for the caller to release; it does not wait for a held
-// lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
-// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1m30s, or with [mutex.WithRenewal] until the caller releases it;
+// it does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Short) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*ShortLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }

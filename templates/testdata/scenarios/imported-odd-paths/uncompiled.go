@@ -47,6 +47,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Y",
 		URL:                  "redis://localhost:6379",
@@ -57,6 +58,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Z",
 		URL:                  "redis://localhost:6379",
@@ -67,6 +69,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Ids",
 		URL:                  "redis://localhost:6379",
@@ -77,6 +80,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Keyword",
 		URL:                  "redis://localhost:6379",
@@ -87,6 +91,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -118,7 +123,8 @@ func (m *Mutexes) Held() []mutex.Held {
 }
 
 // Foo locks the key 0:{a:gopkg.in/foo.v3.A} on one server. A lock expires after 1h unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Foo struct {
 	opened *mutex.Opened
 }
@@ -137,17 +143,17 @@ func (m Foo) Key(a foo.A) (string, error) {
 	return m.For(a).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Foo) Synchronize(ctx context.Context, a foo.A, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(a).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Foo) AcquireLock(ctx context.Context, a foo.A, options ...mutex.AcquireOption) (*FooLock, error) {
 	return m.For(a).AcquireLock(ctx, options...)
 }
@@ -174,7 +180,8 @@ func (m Foo) ExistsLock(ctx context.Context, a foo.A) (bool, error) {
 }
 
 // Y locks the key 1:{a:github.com/x/go-y.B} on one server. A lock expires after 1h unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Y struct {
 	opened *mutex.Opened
 }
@@ -193,17 +200,17 @@ func (m Y) Key(a y.B) (string, error) {
 	return m.For(a).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Y) Synchronize(ctx context.Context, a y.B, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(a).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Y) AcquireLock(ctx context.Context, a y.B, options ...mutex.AcquireOption) (*YLock, error) {
 	return m.For(a).AcquireLock(ctx, options...)
 }
@@ -230,7 +237,8 @@ func (m Y) ExistsLock(ctx context.Context, a y.B) (bool, error) {
 }
 
 // Z locks the key 2:{a:example.com/z/v2.C} on one server. A lock expires after 1h unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Z struct {
 	opened *mutex.Opened
 }
@@ -249,17 +257,17 @@ func (m Z) Key(a z.C) (string, error) {
 	return m.For(a).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Z) Synchronize(ctx context.Context, a z.C, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(a).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Z) AcquireLock(ctx context.Context, a z.C, options ...mutex.AcquireOption) (*ZLock, error) {
 	return m.For(a).AcquireLock(ctx, options...)
 }
@@ -286,7 +294,8 @@ func (m Z) ExistsLock(ctx context.Context, a z.C) (bool, error) {
 }
 
 // Ids locks the key 3:{a:mycompany/ids.ID} on one server. A lock expires after 1h unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Ids struct {
 	opened *mutex.Opened
 }
@@ -305,17 +314,17 @@ func (m Ids) Key(a ids.ID) (string, error) {
 	return m.For(a).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Ids) Synchronize(ctx context.Context, a ids.ID, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(a).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Ids) AcquireLock(ctx context.Context, a ids.ID, options ...mutex.AcquireOption) (*IdsLock, error) {
 	return m.For(a).AcquireLock(ctx, options...)
 }
@@ -342,7 +351,8 @@ func (m Ids) ExistsLock(ctx context.Context, a ids.ID) (bool, error) {
 }
 
 // Keyword locks the key 4:{a:github.com/x/type.E} on one server. A lock expires after 1h unless it
-// is extended. Acquiring does not wait for a held lock.
+// is extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Keyword struct {
 	opened *mutex.Opened
 }
@@ -361,17 +371,17 @@ func (m Keyword) Key(a xtype.E) (string, error) {
 	return m.For(a).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Keyword) Synchronize(ctx context.Context, a xtype.E, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(a).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Keyword) AcquireLock(ctx context.Context, a xtype.E, options ...mutex.AcquireOption) (*KeywordLock, error) {
 	return m.For(a).AcquireLock(ctx, options...)
 }

@@ -38,6 +38,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Task",
 		URL:                  "redis://localhost:6379",
@@ -48,6 +49,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -76,7 +78,8 @@ func (m *Mutexes) Held() []mutex.Held {
 }
 
 // Job locks the key job:{id:github.com/google/uuid.UUID} on one server. A lock expires after 1h
-// unless it is extended. Acquiring does not wait for a held lock.
+// unless it is extended; Synchronize extends it while its function runs. Acquiring does not wait
+// for a held lock.
 type Job struct {
 	opened *mutex.Opened
 }
@@ -95,17 +98,17 @@ func (m Job) Key(id googleuuid.UUID) (string, error) {
 	return m.For(id).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Job) Synchronize(ctx context.Context, id googleuuid.UUID, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(id).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Job) AcquireLock(ctx context.Context, id googleuuid.UUID, options ...mutex.AcquireOption) (*JobLock, error) {
 	return m.For(id).AcquireLock(ctx, options...)
 }
@@ -132,7 +135,8 @@ func (m Job) ExistsLock(ctx context.Context, id googleuuid.UUID) (bool, error) {
 }
 
 // Task locks the key task:{id:github.com/gofrs/uuid/v5.UUID} on one server. A lock expires after 1h
-// unless it is extended. Acquiring does not wait for a held lock.
+// unless it is extended; Synchronize extends it while its function runs. Acquiring does not wait
+// for a held lock.
 type Task struct {
 	opened *mutex.Opened
 }
@@ -151,17 +155,17 @@ func (m Task) Key(id uuid.UUID) (string, error) {
 	return m.For(id).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Task) Synchronize(ctx context.Context, id uuid.UUID, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(id).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Task) AcquireLock(ctx context.Context, id uuid.UUID, options ...mutex.AcquireOption) (*TaskLock, error) {
 	return m.For(id).AcquireLock(ctx, options...)
 }

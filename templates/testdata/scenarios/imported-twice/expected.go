@@ -37,6 +37,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Route",
 		URL:                  "redis://localhost:6379",
@@ -47,6 +48,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -75,7 +77,8 @@ func (m *Mutexes) Held() []mutex.Held {
 }
 
 // Peer locks the key peer:{a:net/netip.Addr} on one server. A lock expires after 1h unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Peer struct {
 	opened *mutex.Opened
 }
@@ -94,17 +97,17 @@ func (m Peer) Key(a netip.Addr) (string, error) {
 	return m.For(a).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Peer) Synchronize(ctx context.Context, a netip.Addr, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(a).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Peer) AcquireLock(ctx context.Context, a netip.Addr, options ...mutex.AcquireOption) (*PeerLock, error) {
 	return m.For(a).AcquireLock(ctx, options...)
 }
@@ -131,7 +134,8 @@ func (m Peer) ExistsLock(ctx context.Context, a netip.Addr) (bool, error) {
 }
 
 // Route locks the key route:{p:net/netip.Prefix} on one server. A lock expires after 1h unless it
-// is extended. Acquiring does not wait for a held lock.
+// is extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Route struct {
 	opened *mutex.Opened
 }
@@ -150,17 +154,17 @@ func (m Route) Key(p netip.Prefix) (string, error) {
 	return m.For(p).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Route) Synchronize(ctx context.Context, p netip.Prefix, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(p).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Route) AcquireLock(ctx context.Context, p netip.Prefix, options ...mutex.AcquireOption) (*RouteLock, error) {
 	return m.For(p).AcquireLock(ctx, options...)
 }

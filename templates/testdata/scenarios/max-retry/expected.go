@@ -37,6 +37,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Once",
 		URL:                  "redis://localhost:6379",
@@ -48,6 +49,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -75,8 +77,9 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
-// Stubborn locks the key stubborn on one server. A lock expires after 1h unless it is extended.
-// Acquiring tries up to 3 times more if the lock is held.
+// Stubborn locks the key stubborn on one server. A lock expires after 1h unless it is extended;
+// Synchronize extends it while its function runs. Acquiring tries up to 3 times more if the lock is
+// held.
 type Stubborn struct {
 	mutex mutex.Mutex[Stubborn]
 }
@@ -89,17 +92,18 @@ func (m Stubborn) Key() string {
 	return "stubborn"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Stubborn) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it tries up to 3 times more if the
-// lock is held. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum]
-// if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// tries up to 3 times more if the lock is held. The error is [mutex.ErrAlreadyLocked] if someone
+// else holds it, [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close,
+// or that of ctx.
 func (m Stubborn) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*StubbornLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -125,8 +129,8 @@ func (m Stubborn) ExistsLock(ctx context.Context) (bool, error) {
 	return m.mutex.ExistsLock(ctx)
 }
 
-// Once locks the key once on one server. A lock expires after 1h unless it is extended. Acquiring
-// tries once more if the lock is held.
+// Once locks the key once on one server. A lock expires after 1h unless it is extended; Synchronize
+// extends it while its function runs. Acquiring tries once more if the lock is held.
 type Once struct {
 	mutex mutex.Mutex[Once]
 }
@@ -139,17 +143,18 @@ func (m Once) Key() string {
 	return "once"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Once) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it tries once more if the lock is
-// held. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
-// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// tries once more if the lock is held. The error is [mutex.ErrAlreadyLocked] if someone else holds
+// it, [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of
+// ctx.
 func (m Once) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*OnceLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }

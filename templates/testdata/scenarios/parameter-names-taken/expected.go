@@ -35,6 +35,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -63,8 +64,8 @@ func (m *Mutexes) Held() []mutex.Held {
 
 // Taken locks the key
 // {type:int}:{ctx:int}:{fn:int}:{options:int}:{m:int}:{mutex:int}:{time:int}:{string:int}:{err:int}:{lock:int}:{len:int}:{context:int}:{expiration:int}:{nil:int}
-// on one server. A lock expires after 1h unless it is extended. Acquiring does not wait for a held
-// lock.
+// on one server. A lock expires after 1h unless it is extended; Synchronize extends it while its
+// function runs. Acquiring does not wait for a held lock.
 type Taken struct {
 	opened *mutex.Opened
 }
@@ -87,17 +88,17 @@ func (m Taken) Key(typeParam, ctxParam, fnParam, optionsParam, mParam, mutexPara
 	return m.For(typeParam, ctxParam, fnParam, optionsParam, mParam, mutexParam, timeParam, stringParam, errParam, lockParam, lenParam, contextParam, expirationParam, nilParam).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Taken) Synchronize(ctx context.Context, typeParam, ctxParam, fnParam, optionsParam, mParam, mutexParam, timeParam, stringParam, errParam, lockParam, lenParam, contextParam, expirationParam, nilParam int, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(typeParam, ctxParam, fnParam, optionsParam, mParam, mutexParam, timeParam, stringParam, errParam, lockParam, lenParam, contextParam, expirationParam, nilParam).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Taken) AcquireLock(ctx context.Context, typeParam, ctxParam, fnParam, optionsParam, mParam, mutexParam, timeParam, stringParam, errParam, lockParam, lenParam, contextParam, expirationParam, nilParam int, options ...mutex.AcquireOption) (*TakenLock, error) {
 	return m.For(typeParam, ctxParam, fnParam, optionsParam, mParam, mutexParam, timeParam, stringParam, errParam, lockParam, lenParam, contextParam, expirationParam, nilParam).AcquireLock(ctx, options...)
 }

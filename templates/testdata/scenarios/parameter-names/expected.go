@@ -34,6 +34,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -61,8 +62,8 @@ func (m *Mutexes) Held() []mutex.Held {
 }
 
 // Names locks the key {account_id:int64}:{userIDs:int}:{http_url:int}:{x:int}:{api_v2_key:int} on
-// one server. A lock expires after 1h unless it is extended. Acquiring does not wait for a held
-// lock.
+// one server. A lock expires after 1h unless it is extended; Synchronize extends it while its
+// function runs. Acquiring does not wait for a held lock.
 type Names struct {
 	opened *mutex.Opened
 }
@@ -82,17 +83,17 @@ func (m Names) Key(accountID int64, userIDs, httpURL, x, apiV2Key int) (string, 
 	return m.For(accountID, userIDs, httpURL, x, apiV2Key).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Names) Synchronize(ctx context.Context, accountID int64, userIDs, httpURL, x, apiV2Key int, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(accountID, userIDs, httpURL, x, apiV2Key).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Names) AcquireLock(ctx context.Context, accountID int64, userIDs, httpURL, x, apiV2Key int, options ...mutex.AcquireOption) (*NamesLock, error) {
 	return m.For(accountID, userIDs, httpURL, x, apiV2Key).AcquireLock(ctx, options...)
 }

@@ -34,6 +34,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,8 @@ func (m *Mutexes) Held() []mutex.Held {
 }
 
 // Pair locks the key {from:int64}:{to:int64} on one server. A lock expires after 1h unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Pair struct {
 	opened *mutex.Opened
 }
@@ -81,17 +83,17 @@ func (m Pair) Key(from, to int64) (string, error) {
 	return m.For(from, to).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Pair) Synchronize(ctx context.Context, from, to int64, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(from, to).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Pair) AcquireLock(ctx context.Context, from, to int64, options ...mutex.AcquireOption) (*PairLock, error) {
 	return m.For(from, to).AcquireLock(ctx, options...)
 }

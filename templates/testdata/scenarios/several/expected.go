@@ -38,6 +38,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Two",
 		URL:                  "redis://localhost:6379",
@@ -48,6 +49,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name: "Three",
 		Servers: []string{
@@ -62,6 +64,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -90,8 +93,8 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
-// One locks the key one on one server. A lock expires after 1h unless it is extended. Acquiring
-// does not wait for a held lock.
+// One locks the key one on one server. A lock expires after 1h unless it is extended; Synchronize
+// extends it while its function runs. Acquiring does not wait for a held lock.
 type One struct {
 	mutex mutex.Mutex[One]
 }
@@ -104,17 +107,17 @@ func (m One) Key() string {
 	return "one"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m One) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m One) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*OneLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -140,8 +143,8 @@ func (m One) ExistsLock(ctx context.Context) (bool, error) {
 	return m.mutex.ExistsLock(ctx)
 }
 
-// Two locks the key two:{id:int} on one server. A lock expires after 1h unless it is extended.
-// Acquiring does not wait for a held lock.
+// Two locks the key two:{id:int} on one server. A lock expires after 1h unless it is extended;
+// Synchronize extends it while its function runs. Acquiring does not wait for a held lock.
 type Two struct {
 	opened *mutex.Opened
 }
@@ -161,17 +164,17 @@ func (m Two) Key(id int) (string, error) {
 	return m.For(id).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Two) Synchronize(ctx context.Context, id int, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(id).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Two) AcquireLock(ctx context.Context, id int, options ...mutex.AcquireOption) (*TwoLock, error) {
 	return m.For(id).AcquireLock(ctx, options...)
 }
@@ -198,7 +201,8 @@ func (m Two) ExistsLock(ctx context.Context, id int) (bool, error) {
 }
 
 // Three locks the key three on a quorum of 3 servers. A lock expires after 1h unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Three struct {
 	mutex mutex.Mutex[Three]
 }
@@ -211,17 +215,17 @@ func (m Three) Key() string {
 	return "three"
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Three) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Three) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*ThreeLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }

@@ -47,6 +47,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -74,7 +75,8 @@ func (m *Mutexes) Held() []mutex.Held {
 }
 
 // One locks the key {a:int} on a quorum of the one of 12 groups of servers that the key picks. A
-// lock expires after 1h unless it is extended. Acquiring does not wait for a held lock.
+// lock expires after 1h unless it is extended; Synchronize extends it while its function runs.
+// Acquiring does not wait for a held lock.
 type One struct {
 	opened *mutex.Opened
 }
@@ -94,17 +96,17 @@ func (m One) Key(a int) (string, error) {
 	return m.For(a).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m One) Synchronize(ctx context.Context, a int, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(a).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1h, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m One) AcquireLock(ctx context.Context, a int, options ...mutex.AcquireOption) (*OneLock, error) {
 	return m.For(a).AcquireLock(ctx, options...)
 }
