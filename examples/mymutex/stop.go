@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mutexgen/mutexgen/mutex"
 )
@@ -19,6 +20,9 @@ func (a *app) nodeStops(ctx context.Context) error {
 	lock, err := a.locks.NightlyReport.AcquireLock(ctx)
 	if err != nil {
 		return err
+	}
+	for ctx.Err() == nil && !a.everywhere(lock.Key()) {
+		time.Sleep(time.Millisecond)
 	}
 	a.nodes.Node(0).Stop()
 	fmt.Println("   One of three stops while a worker holds the lock.")
@@ -43,4 +47,15 @@ func (a *app) nodeStops(ctx context.Context) error {
 	}
 	fmt.Println("  ", text(err))
 	return nil
+}
+
+// everywhere tells whether all nodes hold a key. To get its lock, the first two were enough: had one of these stopped before
+// the third was asked, its release would rightly be uncertain.
+func (a *app) everywhere(key string) bool {
+	for i := range 3 {
+		if _, held := a.nodes.Node(i).Holder(key); !held {
+			return false
+		}
+	}
+	return true
 }
