@@ -46,19 +46,19 @@ type listener struct {
 	mu sync.Mutex // guards what follows
 	// channels are those that somebody listens to, and whether the server has confirmed that.
 	channels map[string]bool
-	// leaving are those that nobody listens to any more, of which the server doesn't know yet.
-	leaving []string
+	// leaving are those that nobody listens to any more, of which the server doesn't know yet, and whether it had confirmed
+	// them.
+	leaving map[string]bool
 	// changed tells the keeper that something is new; nil if no keeper runs.
 	changed chan struct{}
 	keepers sync.WaitGroup
-	closed  bool
 }
 
 // listen has a channel's messages sent to the engine. It returns true if the server has confirmed that they are already.
 func (l *listener) listen(channel string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if l.isClosing() {
 		return false
 	}
 	if confirmed, ok := l.channels[channel]; ok {
@@ -67,8 +67,9 @@ func (l *listener) listen(channel string) bool {
 	if l.channels == nil {
 		l.channels = make(map[string]bool)
 	}
-	l.channels[channel] = false
-	l.leaving = slices.DeleteFunc(l.leaving, func(c string) bool { return c == channel })
+	confirmed := l.leaving[channel] // then the server was not asked to stop, and will not confirm it again
+	l.channels[channel] = confirmed
+	delete(l.leaving, channel)
 	if l.changed == nil {
 		l.changed = make(chan struct{}, 1)
 		l.channels[engineChannel(l.engine.owners.name)] = false
@@ -76,16 +77,19 @@ func (l *listener) listen(channel string) bool {
 	} else {
 		l.tellKeeper()
 	}
-	return false
+	return confirmed
 }
 
 // ignore ends that.
 func (l *listener) ignore(channel string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.channels[channel]; ok {
+	if confirmed, ok := l.channels[channel]; ok {
 		delete(l.channels, channel)
-		l.leaving = append(l.leaving, channel)
+		if l.leaving == nil {
+			l.leaving = make(map[string]bool)
+		}
+		l.leaving[channel] = confirmed
 		l.tellKeeper()
 	}
 }
@@ -108,13 +112,16 @@ func (l *listener) keep() {
 		select {
 		case <-time.After(l.pause):
 		case <-l.engine.closing:
+			l.idle()
+			return
 		}
 	}
 }
 
 // attend keeps one connection until it breaks, and returns true, or until nobody listens any more.
 func (l *listener) attend() bool {
-	sub := l.node.lane.transport.subscribe(l.node.lane.timeout)
+	// Nobody waits for it, so it may take the time that a slow handshake needs.
+	sub := l.node.lane.transport.subscribe(max(l.node.lane.timeout, handshakeTimeout))
 	told := make(map[string]bool) // channels that the server was asked for on this connection
 	if l.update(sub, told) != nil {
 		sub.close()
@@ -166,7 +173,7 @@ func (l *listener) update(sub subscription, told map[string]bool) error {
 			more = append(more, channel)
 		}
 	}
-	for _, channel := range l.leaving {
+	for channel := range l.leaving {
 		if told[channel] {
 			less = append(less, channel)
 		}
@@ -233,12 +240,22 @@ func (l *listener) idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for channel := range l.channels {
-		if channel != engineChannel(l.engine.owners.name) && !l.closed {
+		if channel != engineChannel(l.engine.owners.name) && !l.isClosing() {
 			return false
 		}
 	}
 	l.channels, l.leaving, l.changed = nil, nil, nil
 	return true
+}
+
+// isClosing tells whether the engine does: then nobody needs to hear anything any more.
+func (l *listener) isClosing() bool {
+	select {
+	case <-l.engine.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 // deafen marks every channel as unconfirmed: the connection broke.
@@ -248,11 +265,12 @@ func (l *listener) deafen() {
 	for channel := range l.channels {
 		l.channels[channel] = false
 	}
+	clear(l.leaving)
 }
 
+// close waits for the keeper's end, which the engine's closing brings about.
 func (l *listener) close() {
 	l.mu.Lock()
-	l.closed = true
 	if l.changed != nil {
 		l.tellKeeper()
 	}
@@ -286,9 +304,9 @@ func (s *lines) confirmed(node *Node, channel string) {
 // each calls f, with the line's mutex held, for the lines for key that stand at the node, or for all if key is empty.
 func (s *lines) each(node *Node, key string, f func(ln *line, index int)) {
 	s.mu.Lock()
-	var all []*line
-	for k, lines := range s.byKey {
-		if key == "" || k == key {
+	all := slices.Clone(s.byKey[key])
+	if key == "" {
+		for _, lines := range s.byKey {
 			all = append(all, lines...)
 		}
 	}
@@ -351,7 +369,10 @@ func (s *wireSubscription) receive() (e event, err error) {
 	case *redis.Message:
 		return event{channel: r.Channel, message: r.Payload}, nil
 	case *redis.Subscription:
-		return event{channel: r.Channel, isNew: r.Kind == "subscribe"}, nil
+		if r.Kind != "subscribe" {
+			return event{}, nil // nobody waits to hear that nothing will be heard
+		}
+		return event{channel: r.Channel, isNew: true}, nil
 	case *redis.Pong:
 		return event{}, nil
 	default:
