@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -42,7 +43,12 @@ type line struct {
 	// next is the engine that the lock was passed on to last, and when.
 	next   string
 	passed moment
-	// free is when the holder's expiration must have passed, as the last refusal told; until it, ends is true.
+	// named says that it is this engine's turn, as another told it by name, and that nobody here has asked yet.
+	named bool
+	// gone counts the answers in a row that the lock went where nobody knows.
+	gone int
+	// free is when the first asks unless it is told something sooner: when the holder's expiration must have passed, as the
+	// last refusal told, or soon if nobody knows. It counts if ends is true.
 	free moment
 	ends bool
 	// outage says that the last attempt failed for lack of a quorum, not because the lock was held.
@@ -50,15 +56,22 @@ type line struct {
 	// listening has a bit for each node that has confirmed that it tells of the key's releases, reconnected for each that
 	// would not do so for the first time.
 	listening, reconnected uint64
-	// wake collects what the nodes say of one release.
-	wake struct {
-		id    string
-		nodes uint64
-		done  bool
-	}
+	// releases are those that the nodes spoke of last, the latest first; woken says that a quorum spoke of one of them.
+	// Nodes are not equally fast: some may speak of the next release before others have spoken of the one before.
+	releases [4]announcedRelease
+	woken    bool
 	// used is when somebody last needed the line.
 	used moment
 }
+
+// announcedRelease is a release of which a node in each of nodes' bits spoke.
+type announcedRelease struct {
+	id    string
+	nodes uint64
+}
+
+// unsure is how long the first in line waits for a word at most when nobody has told it how long the lock is held.
+const unsure = time.Second
 
 // waiter is one who stands in line.
 type waiter struct {
@@ -85,8 +98,8 @@ func (w *waiter) poke() {
 	}
 }
 
-// join puts w at the end. asked says that it has been refused the lock just now. ln.mu is held.
-func (ln *line) join(w *waiter, asked bool) {
+// join puts w at the end. Failed is what its attempt failed of that it made just now, nil if it made none. ln.mu is held.
+func (ln *line) join(w *waiter, failed *failure) {
 	w.before = ln.last
 	if ln.last == nil {
 		ln.first = w
@@ -99,11 +112,25 @@ func (ln *line) join(w *waiter, asked bool) {
 		return
 	}
 	switch {
-	case asked && ln.hears():
-		ln.ready = true // to find out whom to tell
+	case ln.ready:
 		w.poke()
-	case !asked && ln.next != "":
+	case failed != nil && (!ln.hears() || !errors.Is(failed.err, ErrAlreadyLocked)):
+		ln.askIn(unsure) // or when a quorum of nodes tells of releases
+	case failed == nil && ln.next != "":
 		ln.announce(ln.next)
+		ln.askIn(unsure)
+	default: // to find out whom to tell
+		ln.ready = true
+		w.poke()
+	}
+}
+
+// askIn has the first in line ask after d, or sooner if that is planned already. Who holds the lock here tells by itself.
+// ln.mu is held.
+func (ln *line) askIn(d time.Duration) {
+	free := ln.engine.clock.now().add(d)
+	if ln.holder == nil && (!ln.ends || free.since(ln.free) < 0) {
+		ln.ends, ln.free = true, free
 	}
 }
 
@@ -116,9 +143,12 @@ func (ln *line) hears() bool {
 // leave takes w out of the line. If the lock was being handed to it, that is undone.
 func (ln *line) leave(w *waiter) {
 	ln.mu.Lock()
-	given, round := w.given, w.round
-	w.given, w.round = nil, nil
-	if given != nil {
+	if round := w.round; round != nil {
+		w.given, w.round = nil, nil
+		ln.mu.Unlock()
+		round.undo() // before the next in line asks
+		round.leave()
+		ln.mu.Lock()
 		ln.busy, ln.ready = false, true
 	}
 	ln.remove(w)
@@ -126,13 +156,9 @@ func (ln *line) leave(w *waiter) {
 		ln.poke()
 	}
 	ln.used = ln.engine.clock.now()
-	others := ln.deserted()
+	excuse := ln.desert()
 	ln.mu.Unlock()
-	if given != nil {
-		round.undo()
-		round.leave()
-	}
-	ln.excuse(others)
+	excuse()
 }
 
 // remove takes w out, if it is in. ln.mu is held.
@@ -169,7 +195,8 @@ func (ln *line) adopt(l *Lock) {
 	l.line = ln
 	ln.holder = l
 	ln.turns = ln.length
-	ln.outage, ln.ends = false, false
+	ln.next, ln.named, ln.gone = "", false, 0
+	ln.outage, ln.ends, ln.woken = false, false, false
 	ln.used = l.since
 }
 
@@ -183,27 +210,21 @@ func (ln *line) lost(l *Lock) {
 	ln.holder = nil
 	ln.ready = true
 	ln.poke()
-	others := ln.deserted()
+	excuse := ln.desert()
 	ln.mu.Unlock()
-	ln.excuse(others)
+	excuse()
 }
 
-// deserted takes the list of those who wait elsewhere from a line that will never pass the lock on to them. ln.mu is
-// held.
-func (ln *line) deserted() []string {
-	if ln.first != nil || ln.holder != nil {
-		return nil
+// desert empties a line in which nobody stands any more and that will never pass the lock on. It returns what tells those
+// elsewhere who count on it to ask for themselves, which is to be called without ln.mu, that is held.
+func (ln *line) desert() (excuse func()) {
+	if ln.first != nil || ln.holder != nil || len(ln.others) == 0 && !ln.named {
+		return func() {}
 	}
 	others := ln.others
-	ln.others = nil
-	return others
-}
-
-// excuse tells those who counted on being told by this line to ask for themselves.
-func (ln *line) excuse(others []string) {
-	if len(others) > 0 {
-		ln.tell(ln.nodes, others[0], wakeMessage(ln.engine.owners.next()[:idLength], others[1:], ln.key))
-	}
+	ln.others, ln.named = nil, false
+	id := ln.engine.owners.next()[:idLength]
+	return func() { ln.engine.lines.passTurn(ln.nodes, id, others, ln.key) }
 }
 
 // passOn releases the lock: to the next in line, to the first of those who wait elsewhere, or to whoever comes.
@@ -226,6 +247,8 @@ func (ln *line) passOn(l *Lock, now moment) *round {
 		}
 		message := wakeMessage(l.claim.owner[:idLength], rest, ln.key)
 		ln.others, ln.next, ln.passed = nil, next, now
+		ln.askIn(unsure)
+		ln.poke()
 		ln.mu.Unlock()
 		l.claim.over.Store(true)
 		r := ln.engine.newRound(ln.nodes, &l.claim, now, l.releaseBudget())
@@ -271,11 +294,13 @@ func (ln *line) handOver(l *Lock, w *waiter, now moment) *round {
 		ln.mu.Unlock()
 		return from
 	}
+	ln.mu.Unlock()
 	// It has left meanwhile.
+	to.undo()
+	to.leave()
+	ln.mu.Lock()
 	ln.busy, ln.ready = false, true
 	ln.poke()
 	ln.mu.Unlock()
-	to.undo()
-	to.leave()
 	return from
 }

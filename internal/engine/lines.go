@@ -76,7 +76,7 @@ func (s *lines) adopt(l *Lock) {
 }
 
 // join puts w in the line for the key, which is made if it doesn't exist.
-func (s *lines) join(m *Mutex, key string, w *waiter, asked bool) *line {
+func (s *lines) join(m *Mutex, key string, w *waiter, failed *failure) *line {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ln := s.find(m, key)
@@ -86,7 +86,7 @@ func (s *lines) join(m *Mutex, key string, w *waiter, asked bool) *line {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	ln.used = s.engine.clock.now()
-	ln.join(w, asked)
+	ln.join(w, failed)
 	return ln
 }
 
@@ -104,14 +104,16 @@ func (s *lines) add(m *Mutex, key string) *line {
 		s.sweepLater()
 	}
 	// From here on whoever gets the lock finds the line; who has got it before is among those that are held.
-	if l := s.engine.held.find(m, key); l != nil {
-		ln.mu.Lock()
+	l := s.engine.held.find(m, key)
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if l != nil {
 		ln.adopt(l)
-		ln.mu.Unlock()
 	}
 	for i, node := range ln.nodes {
 		if node.listener.listen(keyChannel(key)) {
 			ln.listening |= 1 << i
+			ln.reconnected |= 1 << i
 		}
 	}
 	return ln
@@ -131,11 +133,21 @@ func (s *lines) clean() {
 	defer s.mu.Unlock()
 	now := s.engine.clock.now()
 	for key, all := range s.byKey {
-		all = slices.DeleteFunc(all, func(ln *line) bool { return s.remove(ln, now) })
-		if len(all) == 0 {
-			delete(s.byKey, key)
+		var kept, unused []*line
+		for _, ln := range all {
+			if ln.isNeeded(now) {
+				kept = append(kept, ln)
+			} else {
+				unused = append(unused, ln)
+			}
+		}
+		if len(kept) > 0 {
+			s.byKey[key] = kept
 		} else {
-			s.byKey[key] = all
+			delete(s.byKey, key)
+		}
+		for _, ln := range unused {
+			s.forget(ln)
 		}
 	}
 	if s.count.Load() > 0 && !s.closed {
@@ -143,28 +155,21 @@ func (s *lines) clean() {
 	}
 }
 
-// remove says goodbye to a line if nobody needs it. s.mu is held.
-func (s *lines) remove(ln *line, now moment) bool {
+// isNeeded tells whether somebody stands in line, holds the lock, or did a moment ago.
+func (ln *line) isNeeded(now moment) bool {
 	ln.mu.Lock()
-	unused := ln.first == nil && ln.holder == nil && now.since(ln.used) >= linger
-	ln.mu.Unlock()
-	if !unused {
-		return false
-	}
+	defer ln.mu.Unlock()
+	return ln.first != nil || ln.holder != nil || now.since(ln.used) < linger
+}
+
+// forget ends what a line that was removed listened to, unless another line for the key listens there. s.mu is held.
+func (s *lines) forget(ln *line) {
+	s.count.Add(-1)
 	for _, node := range ln.nodes {
-		if !s.shared(ln, node) {
+		if !slices.ContainsFunc(s.byKey[ln.key], func(other *line) bool { return slices.Contains(other.nodes, node) }) {
 			node.listener.ignore(keyChannel(ln.key))
 		}
 	}
-	s.count.Add(-1)
-	return true
-}
-
-// shared tells whether another line listens to the same channel of the node. s.mu is held.
-func (s *lines) shared(ln *line, node *Node) bool {
-	return slices.ContainsFunc(s.byKey[ln.key], func(other *line) bool {
-		return other != ln && slices.Contains(other.nodes, node)
-	})
 }
 
 // at calls f for each line for the key that stands at the node, with the node's place in it, and returns false if there is

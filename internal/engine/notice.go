@@ -41,7 +41,10 @@ func waitMessage(engine string, number uint64, hops int, key string) string {
 // hear takes a message that came by way of a node.
 func (s *lines) hear(node *Node, channel, message string) {
 	if key, ok := strings.CutPrefix(channel, channelPrefix+"key:"); ok {
-		s.at(node, key, func(ln *line, index int) { ln.wakeUp(index, message, nil, false) })
+		if isID(message) {
+			id := strings.Clone(message)
+			s.at(node, key, func(ln *line, index int) { ln.wakeUp(index, id, nil, false) })
+		}
 		return
 	}
 	kind, message, _ := strings.Cut(message, " ")
@@ -49,17 +52,17 @@ func (s *lines) hear(node *Node, channel, message string) {
 	case "wake":
 		id, message, _ := strings.Cut(message, " ")
 		names, key, ok := strings.Cut(message, " ")
-		if ok {
-			s.heardWake(node, id, s.names(names), key)
+		if ok && isID(id) {
+			s.heardWake(node, strings.Clone(id), s.names(names), key)
 		}
 	case "wait":
 		engine, message, _ := strings.Cut(message, " ")
 		number, message, _ := strings.Cut(message, " ")
 		hops, key, ok := strings.Cut(message, " ")
-		n, err := strconv.ParseUint(number, 10, 64)
-		h, err2 := strconv.Atoi(hops)
-		if ok && err == nil && err2 == nil && s.isName(engine) {
-			s.heardWait(node, engine, n, h, key)
+		n, err := strconv.ParseUint(number, 10, 60)
+		h, err2 := strconv.ParseUint(hops, 10, 8)
+		if ok && err == nil && err2 == nil && h <= maxHops && s.isName(engine) {
+			s.heardWait(node, strings.Clone(engine), n, int(h), key)
 		}
 	}
 }
@@ -68,12 +71,18 @@ func (s *lines) hear(node *Node, channel, message string) {
 func (s *lines) names(list string) []string {
 	var names []string
 	for name := range strings.SplitSeq(list, ",") {
-		if s.isName(name) && len(names) < maxOthers {
-			names = append(names, name)
+		if len(names) == maxOthers {
+			break
+		}
+		if s.isName(name) {
+			names = append(names, strings.Clone(name)) // not the whole message for a name's sake
 		}
 	}
 	return names
 }
+
+// isID tells whether id can be one of ours: the beginning of an owner value, or a goneID.
+func isID(id string) bool { return id != "" && len(id) <= 32 }
 
 // isName tells whether name can be another engine's.
 func (s *lines) isName(name string) bool {
@@ -94,11 +103,16 @@ func (s *lines) heardWake(node *Node, id string, others []string, key string) {
 	if wanted {
 		return
 	}
-	// Nobody waits here any more: it is the next one's turn. The other nodes' word goes the same way.
+	// Nobody waits here any more. The other nodes' word goes the same way.
+	s.passTurn([]*Node{node}, id, others, key)
+}
+
+// passTurn tells the next of others, or everybody if there is none, that it is their turn.
+func (s *lines) passTurn(nodes []*Node, id string, others []string, key string) {
 	if len(others) > 0 {
-		s.tell([]*Node{node}, engineChannel(others[0]), wakeMessage(id, others[1:], key))
+		s.tell(nodes, engineChannel(others[0]), wakeMessage(id, others[1:], key))
 	} else {
-		s.tell([]*Node{node}, keyChannel(key), id)
+		s.tell(nodes, keyChannel(key), id)
 	}
 }
 
@@ -107,6 +121,9 @@ func (s *lines) heardWake(node *Node, id string, others []string, key string) {
 func (ln *line) wakeUp(index int, id string, others []string, byName bool) bool {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
+	if !byName {
+		ln.next = "" // whoever had the lock, it is free now
+	}
 	if ln.first == nil {
 		if ln.holder == nil {
 			return false
@@ -115,20 +132,42 @@ func (ln *line) wakeUp(index int, id string, others []string, byName bool) bool 
 		return true
 	}
 	ln.addOthers(others)
-	if byName {
-		ln.next = ""
+	if !ln.spoken(index, id) || ln.holder != nil {
+		return true
 	}
-	if ln.wake.id != id {
-		ln.wake.id, ln.wake.nodes, ln.wake.done = id, 0, false
+	if strings.HasPrefix(id, gone) {
+		// The first time the lock went elsewhere meanwhile. If that is the answer again and again, its owner value names
+		// an engine that does not know of it.
+		if ln.gone++; ln.gone > 1 {
+			ln.askIn(splitPause << min(ln.gone, 8))
+			ln.poke()
+			return true
+		}
+	} else {
+		ln.gone = 0
+		ln.named = ln.named || byName
 	}
-	before := count(ln.wake.nodes)
-	ln.wake.nodes |= 1 << index
-	t := tally{nodes: len(ln.nodes), granted: count(ln.wake.nodes)}
-	if before < t.quorum() && t.won() && ln.holder == nil {
-		ln.wake.done, ln.ready = true, true
-		ln.poke()
-	}
+	ln.next = ""
+	ln.woken, ln.ready = true, true
+	ln.poke()
 	return true
+}
+
+// spoken takes a node's word of a release. It returns true if that made it a quorum's. ln.mu is held.
+func (ln *line) spoken(index int, id string) bool {
+	r := announcedRelease{id: id}
+	at := slices.IndexFunc(ln.releases[:], func(r announcedRelease) bool { return r.id == id })
+	if at >= 0 {
+		r = ln.releases[at]
+	} else {
+		at = len(ln.releases) - 1 // the oldest is forgotten
+	}
+	before := count(r.nodes)
+	r.nodes |= 1 << index
+	copy(ln.releases[1:at+1], ln.releases[:at])
+	ln.releases[0] = r
+	t := tally{nodes: len(ln.nodes), granted: count(r.nodes)}
+	return before < t.quorum() && t.won()
 }
 
 // addOthers puts engines on the list, those that aren't yet. ln.mu is held.
@@ -161,13 +200,14 @@ func (s *lines) heardWait(node *Node, engine string, number uint64, hops int, ke
 func (ln *line) heardWait(engine string, number uint64, hops int) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
-	if number <= ln.seen[engine] {
+	mark := number*(maxHops+1) + uint64(hops) // it may come back from where it was sent on to
+	if mark <= ln.seen[engine] {
 		return // another node's word of the same
 	}
 	if ln.seen == nil || len(ln.seen) > 4*maxOthers {
 		ln.seen = make(map[string]uint64)
 	}
-	ln.seen[engine] = number
+	ln.seen[engine] = mark
 	switch {
 	case ln.holder != nil || ln.first != nil:
 		ln.addOthers([]string{engine})
@@ -178,8 +218,10 @@ func (ln *line) heardWait(engine string, number uint64, hops int) {
 	}
 }
 
-// goneID is the id in the answer to an announcement for a lock that went where nobody knows: ask for yourself.
-func goneID(number uint64) string { return "gone" + strconv.FormatUint(number, 10) }
+// gone begins the id in the answer to an announcement for a lock that went where nobody knows: ask for yourself.
+const gone = "gone"
+
+func goneID(number uint64) string { return gone + strconv.FormatUint(number, 10) }
 
 // announcement is the message that this engine waits. ln.mu is held.
 func (ln *line) announcement() string {

@@ -24,9 +24,16 @@ type simNode struct {
 	mute bool
 	// cut breaks the connection after carrying the next batch out.
 	cut bool
-	// silent drops messages: they are published, and nobody hears them.
+	// silent drops messages: they are published, and nobody hears them. Lose, unless nil, picks those that are dropped.
 	silent bool
+	lose   func(message string) bool
+	// refuseOp, unless nil, picks the questions that the server answers with an error.
+	refuseOp func(op) error
+	// denied lets nobody listen: the server refuses that.
+	denied bool
 	subs   []*simSubscription
+	// subscribed counts the connections for messages that were ever made.
+	subscribed int
 	// hung is not nil while nothing moves: batches in the meantime are carried out when it is closed.
 	hung chan struct{}
 
@@ -140,6 +147,11 @@ func (n *simNode) answer(q *question) reply {
 	if n.refuse != nil {
 		return reply{answer: Refused, err: n.refuse}
 	}
+	if n.refuseOp != nil {
+		if err := n.refuseOp(q.op); err != nil {
+			return reply{answer: Refused, err: err}
+		}
+	}
 	stands := n.look(q.key)
 	if stands == otherType && q.op != acquire && q.op != queue && q.op != notice {
 		return reply{answer: WrongType}
@@ -154,6 +166,9 @@ func (n *simNode) answer(q *question) reply {
 		if stands != "" {
 			if engine := engineOf(stands); engine != "" && q.message != "" {
 				n.publish(engineChannel(engine), q.message)
+			}
+			if stands == otherType {
+				stands = ""
 			}
 			return reply{answer: Taken, owner: stands, left: time.Until(n.keys[q.key].ends).Truncate(time.Millisecond)}
 		}
@@ -183,9 +198,7 @@ func (n *simNode) answer(q *question) reply {
 			return reply{answer: Taken}
 		}
 		delete(n.keys, q.key)
-		if q.channel != "" {
-			n.publish(q.channel, q.message)
-		} else {
+		if q.channel == "" || n.publish(q.channel, q.message) == 0 {
 			n.publish(keyChannel(q.key), q.owner[:min(len(q.owner), idLength)])
 		}
 	case read:
@@ -201,32 +214,41 @@ func (n *simNode) set(key, owner string, milliseconds int64) {
 	n.keys[key] = simKey{owner: owner, ends: time.Now().Add(time.Duration(milliseconds) * time.Millisecond)}
 }
 
-// publish sends a message to whoever listens. n.mu is held.
-func (n *simNode) publish(channel, message string) {
-	if n.silent {
-		return
+// publish sends a message to whoever listens, and returns how many those are. n.mu is held.
+func (n *simNode) publish(channel, message string) int {
+	listening := 0
+	lost := n.silent || n.lose != nil && n.lose(message)
+	if !lost {
+		n.published++
 	}
-	n.published++
 	for _, s := range n.subs {
-		if s.channels[channel] {
+		if !s.channels[channel] || s.closed() {
+			continue
+		}
+		listening++
+		if !lost && !s.dead {
 			s.send(event{channel: channel, message: message}, n.latency/2)
 		}
 	}
+	return listening
 }
 
 // simSubscription is a connection to a simNode on which messages arrive.
 type simSubscription struct {
 	node     *simNode
 	channels map[string]bool // guarded by the node's mu
-	events   chan event
-	broken   chan struct{}
-	once     sync.Once
+	// dead is a connection of which neither side has noticed that it broke; guarded by the node's mu.
+	dead   bool
+	events chan event
+	broken chan struct{}
+	once   sync.Once
 }
 
 func (n *simNode) subscribe(time.Duration) subscription {
 	s := &simSubscription{node: n, channels: make(map[string]bool), events: make(chan event, 1000), broken: make(chan struct{})}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.subscribed++
 	if n.down {
 		s.close()
 	} else {
@@ -252,9 +274,13 @@ func (s *simSubscription) listen(channels []string) error {
 	if n.down {
 		return errors.New("connection refused")
 	}
+	if n.denied {
+		s.close() // the error arrives as an event
+		return nil
+	}
 	for _, c := range channels {
 		s.channels[c] = true
-		if n.hung == nil {
+		if n.hung == nil && !s.dead {
 			s.send(event{channel: c, isNew: true}, n.latency)
 		}
 	}
@@ -274,7 +300,7 @@ func (s *simSubscription) ping() error {
 	n := s.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.hung == nil && !n.mute {
+	if n.hung == nil && !n.mute && !s.dead {
 		s.send(event{}, n.latency)
 	}
 	return nil
@@ -286,6 +312,15 @@ func (s *simSubscription) receive() (event, error) {
 		return e, nil
 	case <-s.broken:
 		return event{}, io.EOF
+	}
+}
+
+func (s *simSubscription) closed() bool {
+	select {
+	case <-s.broken:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -301,6 +336,24 @@ func (n *simNode) dropMessages() {
 		s.close()
 	}
 	n.subs = nil
+}
+
+// halfOpen breaks every connection on which messages arrive without anybody noticing.
+func (n *simNode) halfOpen() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.subs {
+		s.dead = true
+	}
+}
+
+// restart ends the node and starts it again without its data.
+func (n *simNode) restart() {
+	n.dropMessages()
+	n.with(func(n *simNode) {
+		clear(n.keys)
+		n.cut = true
+	})
 }
 
 // look is the owner at a key; the key's expiration counts. n.mu is held.
@@ -391,6 +444,9 @@ const (
 // otherwise, so the node timeout is 500 ms and the drift 102 ms. Nothing may be left of the engine in the end.
 func simulate(t *testing.T, nodes int, settings Settings, test func(t *testing.T, s *sim)) {
 	t.Helper()
+	// Whoever runs in a circle keeps virtual time from passing.
+	watchdog := time.AfterFunc(time.Minute, func() { panic(t.Name() + ": time stands still") })
+	defer watchdog.Stop()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sim{t: t}
 		s.engine = New(Options{})
@@ -446,6 +502,104 @@ func (s *sim) another() *sim {
 	other.mutex = m
 	s.t.Cleanup(func() { other.engine.Close() })
 	return other
+}
+
+// acquired is what came of an acquire, and when.
+type acquired struct {
+	lock *Lock
+	err  error
+	at   time.Time
+}
+
+// wait starts an acquire of "k" that waits until ctx ends.
+func (s *sim) wait(ctx context.Context) <-chan acquired {
+	forever := Forever
+	return s.start(ctx, AcquireOptions{Wait: &forever})
+}
+
+// start starts an acquire of "k", and returns when nothing more happens at this moment.
+func (s *sim) start(ctx context.Context, options AcquireOptions) <-chan acquired {
+	c := make(chan acquired, 1)
+	go func() {
+		lock, err := s.mutex.Acquire(ctx, "k", options)
+		c <- acquired{lock, err, time.Now()}
+	}()
+	synctest.Wait()
+	return c
+}
+
+// settle lets so much time pass that everything under way has arrived.
+func (s *sim) settle() {
+	time.Sleep(20 * simLatency)
+	synctest.Wait()
+}
+
+// each changes switches of all nodes.
+func (s *sim) each(change func(n *simNode)) {
+	for _, n := range s.nodes {
+		n.with(change)
+	}
+}
+
+// asked counts the questions that all nodes carried out, notices included, and the messages they sent.
+func (s *sim) asked() (questions, messages int) {
+	for _, n := range s.nodes {
+		n.with(func(n *simNode) { questions, messages = questions+len(n.log), messages+n.published })
+	}
+	return questions, messages
+}
+
+// wantNothingLeft checks that an engine has nothing under way, nobody in line and nothing listened to, after it was left
+// alone for long enough.
+func (s *sim) wantNothingLeft() {
+	s.t.Helper()
+	time.Sleep(3 * linger)
+	synctest.Wait()
+	e := s.engine
+	if n := len(e.Held()); n > 0 {
+		s.t.Errorf("%d locks are held", n)
+	}
+	e.mu.Lock()
+	if e.operations != 0 {
+		s.t.Errorf("%d operations are under way", e.operations)
+	}
+	e.mu.Unlock()
+	e.lines.mu.Lock()
+	if len(e.lines.byKey) != 0 || e.lines.count.Load() != 0 {
+		s.t.Errorf("%d lines are left, of %d keys", e.lines.count.Load(), len(e.lines.byKey))
+	}
+	for _, lines := range e.lines.byKey {
+		for _, ln := range lines {
+			s.t.Errorf("the line for %q has %d waiters; busy %v, ready %v, holder %v", ln.key, ln.length, ln.busy, ln.ready, ln.holder != nil)
+		}
+	}
+	e.lines.mu.Unlock()
+	e.renewals.mu.Lock()
+	if n := len(e.renewals.queue); n > 0 {
+		s.t.Errorf("%d renewals are planned", n)
+	}
+	e.renewals.mu.Unlock()
+	e.vigils.mu.Lock()
+	for _, q := range e.vigils.queues {
+		if q.first != nil {
+			s.t.Error("a round is watched that nobody waits for")
+		}
+	}
+	e.vigils.mu.Unlock()
+	for i, node := range s.mutex.groups[0] {
+		node.lane.mu.Lock()
+		for _, stream := range node.lane.streams {
+			if stream.flushing || len(stream.queue) > 0 {
+				s.t.Errorf("node %c: %d questions queue, flushing is %v", 'A'+i, len(stream.queue), stream.flushing)
+			}
+		}
+		node.lane.mu.Unlock()
+		node.listener.mu.Lock()
+		if node.listener.changed != nil {
+			s.t.Errorf("node %c is listened to: %v", 'A'+i, node.listener.channels)
+		}
+		node.listener.mu.Unlock()
+	}
 }
 
 // acquire gets a lock on "k" or ends the test.

@@ -11,7 +11,7 @@ import (
 // none was.
 func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, attempts *int, failed *failure) (*Lock, error) {
 	w := &waiter{expiration: a.expiration, poked: make(chan struct{}, 1)}
-	ln := m.engine.lines.join(m, a.key, w, failed != nil && errors.Is(failed.err, ErrAlreadyLocked))
+	ln := m.engine.lines.join(m, a.key, w, failed)
 	defer ln.leave(w)
 	splits := 0
 	for {
@@ -45,7 +45,7 @@ func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, attempt
 			failed = next
 			if next.split {
 				splits++
-				ln.retryIn(m.engine.clock.now(), splits)
+				ln.retryIn(splits)
 			} else {
 				splits = 0
 			}
@@ -90,7 +90,7 @@ func (ln *line) pauseOf(w *waiter, due moment) time.Duration {
 	defer ln.mu.Unlock()
 	now := ln.engine.clock.now()
 	pause := -now.since(due)
-	if ln.first == w && ln.ends {
+	if ln.first == w && ln.ends && !ln.busy {
 		pause = min(pause, -now.since(ln.free))
 	}
 	return max(pause, 0)
@@ -128,8 +128,8 @@ func (ln *line) todo(w *waiter, now moment, due bool) todo {
 // doesn't, it is one that finds out who holds the lock, and for how long, and tells them that this engine waits.
 func (ln *line) ask(ctx context.Context, a *attempt, now moment) (*Lock, *failure) {
 	ln.mu.Lock()
-	woken := ln.wake.done
-	ln.ready, ln.ends, ln.wake.done = false, false, false
+	woken := ln.woken
+	ln.ready, ln.ends, ln.woken = false, false, false
 	message := ""
 	if ln.hears() {
 		message = ln.announcement()
@@ -158,8 +158,16 @@ func (ln *line) ask(ctx context.Context, a *attempt, now moment) (*Lock, *failur
 		return lock, nil
 	}
 	ln.outage = errors.Is(failed.err, ErrNoQuorum)
-	if failed.left > 0 && failed.left < forever {
-		ln.ends, ln.free = true, ln.engine.clock.now().add(failed.left)
+	if errors.Is(failed.err, ErrAlreadyLocked) {
+		ln.named = false
+	}
+	switch {
+	case failed.final:
+		ln.ready = true // the next in line tries; why this one must leave need not be its business
+	case failed.left == 0:
+		ln.askIn(unsure)
+	case failed.left < forever:
+		ln.askIn(failed.left)
 	}
 	if ln.ready {
 		ln.poke() // it was woken meanwhile
@@ -189,11 +197,10 @@ const splitPause = 4 * time.Millisecond
 
 // retryIn plans another attempt soon, for nobody holds the lock: several tried at once and each got some nodes. They try
 // again after random pauses, longer each time, until one is alone.
-func (ln *line) retryIn(now moment, splits int) {
+func (ln *line) retryIn(splits int) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
-	most := splitPause << min(splits-1, 5)
-	ln.ends, ln.free = true, now.add(rand.N(most))
+	ln.askIn(rand.N(splitPause << min(splits-1, 5)))
 }
 
 // left is how long it takes until a quorum of nodes can be free, as far as the refusals tell: zero if they don't.
@@ -204,7 +211,7 @@ func (o *outcome) left() time.Duration {
 		switch {
 		case r.answer == Granted: // and being released
 			free++
-		case r.answer == Taken && r.owner != "":
+		case r.answer == Taken && (r.owner != "" || r.left > 0):
 			lefts = append(lefts, r.left)
 		}
 	}
