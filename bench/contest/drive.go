@@ -23,9 +23,16 @@ type Load struct {
 	Workers int
 	// RampUp is how long the workers run before anything counts: connections are made, queues reach their usual length.
 	RampUp time.Duration
-	// Time is how long pairs are counted.
+	// Time is how long pairs are counted. Both are stretched, up to four times, until the workers have done a few pairs: all
+	// of them begin at the same moment, and where a pair takes long they would end at the same moment too.
 	Time time.Duration
 }
+
+const (
+	stretch = 4
+	// pairsEach is how many pairs the workers do on the average within the Time, and a third of that in the RampUp.
+	pairsEach = 3
+)
 
 // Drive calls pair in so many goroutines, again and again, and counts what completes while all of them are busy. Pair is
 // told which worker calls it. A pair that fails isn't counted.
@@ -64,10 +71,17 @@ func Drive(ctx context.Context, load Load, pair func(ctx context.Context, worker
 			}
 		})
 	}
-	Pause(ctx, load.RampUp)
-	before, start := total(), time.Now()
-	Pause(ctx, load.Time)
-	after, end := total(), time.Now()
+	await := func(d time.Duration, pairs int64) (int64, time.Time) {
+		for end := time.Now().Add(stretch * d); ; {
+			Pause(ctx, d)
+			d = max(d/stretch, time.Millisecond)
+			if n := total(); n >= pairs || ctx.Err() != nil || time.Now().After(end) {
+				return n, time.Now()
+			}
+		}
+	}
+	before, start := await(load.RampUp, int64(load.Workers))
+	after, end := await(load.Time, before+pairsEach*int64(load.Workers))
 	stop.Store(true)
 	workers.Wait()
 	result.PerSecond = float64(after-before) / end.Sub(start).Seconds()

@@ -146,17 +146,24 @@ func (s *Server) run(ctx context.Context) error {
 	return nil
 }
 
-// awaitAnswer returns when this process answers, and not one that took the port before it.
+// awaitAnswer returns when this process answers, and not one that took the port before it. It doesn't leave it to go-redis
+// to find out that nobody listens yet: after a failed dial that waits for a second.
 func (s *Server) awaitAnswer(ctx context.Context, p *process) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
+	var dialer net.Dialer
 	for {
-		text, err := s.admin.Info(ctx, "server").Result()
+		conn, err := dialer.DialContext(ctx, "tcp", s.Addr())
 		if err == nil {
-			if Field(text, "process_id") == strconv.Itoa(p.pid) {
-				return nil
+			conn.Close()
+			text, err := s.admin.Info(ctx, "server").Result()
+			if err != nil {
+				return err
 			}
-			return errors.New("another server has the port")
+			if Field(text, "process_id") != strconv.Itoa(p.pid) {
+				return errors.New("another server has the port")
+			}
+			return nil
 		}
 		select {
 		case <-p.done:

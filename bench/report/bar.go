@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -17,6 +16,8 @@ type Bar struct {
 	Least bool
 	// Unit follows the numbers.
 	Unit string
+	// Short goes before the bar in the cell of a table that shows several with the same unit.
+	Short string
 	// Got is the measured value, NaN if there is none.
 	Got float64
 	// Peer is what the best of the others reached, if any can be compared.
@@ -53,15 +54,18 @@ func (b Bar) shown() string {
 	}
 }
 
-func trim(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
+func trim(x float64) string { return strconv.FormatFloat(x+0, 'f', -1, 64) } // +0, for there is a -0
 
 // Text is the bar itself.
 func (b Bar) Text() string {
-	sign := "≤"
-	if b.Least {
-		sign = "≥"
+	switch {
+	case b.Least:
+		return strings.TrimSpace("≥ " + trim(b.Want) + " " + b.Unit)
+	case b.Want == 0:
+		return "no " + b.Unit
+	default:
+		return strings.TrimSpace("≤ " + trim(b.Want) + " " + b.Unit)
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s", sign, trim(b.Want), b.Unit))
 }
 
 // Value is the measured value with its unit.
@@ -79,9 +83,9 @@ func (b Bar) Verdict() string {
 func Cells(bars ...Bar) (want, result string) {
 	var wants, missed []string
 	for _, b := range bars {
-		wants = append(wants, b.Text())
+		wants = append(wants, strings.TrimSpace(b.Short+" "+b.Text()))
 		if !b.Reached() {
-			missed = append(missed, b.Value())
+			missed = append(missed, strings.TrimSpace(b.Short+" "+b.Value()))
 		}
 	}
 	result = "reached"

@@ -1,10 +1,8 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"strconv"
-	"time"
 )
 
 // Count writes a whole number with its thousands apart.
@@ -40,17 +38,4 @@ func Range(from, to float64, digits int) string {
 		return "–"
 	}
 	return Decimal(from, digits) + "–" + Decimal(to, digits)
-}
-
-// Milliseconds writes a duration as milliseconds, three digits that count.
-func Milliseconds(d time.Duration) string {
-	ms := float64(d) / float64(time.Millisecond)
-	switch {
-	case ms >= 100:
-		return Count(ms)
-	case ms >= 10:
-		return fmt.Sprintf("%.1f", ms)
-	default:
-		return fmt.Sprintf("%.2f", ms)
-	}
 }

@@ -26,7 +26,9 @@ const (
 
 // turns is what one slice of waiting for one key measured.
 type turns struct {
-	perSecond float64
+	// perSecond is how often the lock was acquired, handed how often it was by another waiter than before. Who asks again
+	// and again may get the lock back that it just gave away, which is quick, and of no use to the others.
+	perSecond, handed float64
 	// commands is how many commands the servers executed for each acquisition, on each node.
 	commands float64
 	// most and fewest are the turns of single waiters; starved is how many waiters had none.
@@ -35,7 +37,7 @@ type turns struct {
 	first                 error
 }
 
-func (t turns) rate() float64 { return t.perSecond }
+func (t turns) rate() float64 { return t.handed }
 
 // waiting is a contestant whose waiters wait for one key.
 type waiting struct {
@@ -139,11 +141,11 @@ func (r *Run) enterWaiting(q queueing, l library) (*waiting, error) {
 				continue
 			}
 		}
-		if best == nil || trial.perSecond > most {
+		if best == nil || trial.handed > most {
 			if best != nil {
 				best.close()
 			}
-			best, most = w, trial.perSecond
+			best, most = w, trial.handed
 			continue
 		}
 		w.close()
@@ -199,6 +201,8 @@ func (w *waiting) slice(ctx context.Context, q queueing, rampUp, d time.Duration
 		stop   atomic.Bool
 		all    sync.WaitGroup
 		counts = make([]atomic.Int64, q.waiters)
+		handed atomic.Int64
+		holder atomic.Int64 // the waiter that had the lock last
 	)
 	for i := range counts {
 		locks := w.clients[i%len(w.clients)]
@@ -209,6 +213,9 @@ func (w *waiting) slice(ctx context.Context, q queueing, rampUp, d time.Duration
 					if !stop.Load() {
 						time.Sleep(handoverHold)
 						counts[i].Add(1)
+						if holder.Swap(int64(i)) != int64(i) || q.waiters == 1 { // who is alone gives to itself
+							handed.Add(1)
+						}
 					}
 					err = release(context.WithoutCancel(waitCtx))
 				}
@@ -224,23 +231,26 @@ func (w *waiting) slice(ctx context.Context, q queueing, rampUp, d time.Duration
 			}
 		})
 	}
-	look := func() ([]int64, redisserver.Count, time.Time, error) {
-		asked, err := w.servers.Count(ctx)
-		at := time.Now()
-		var each []int64
+	type state struct {
+		turns  []int64
+		handed int64
+		asked  redisserver.Count
+		at     time.Time
+	}
+	look := func() (s state, err error) {
+		s.asked, err = w.servers.Count(ctx)
+		s.at, s.handed = time.Now(), handed.Load()
 		for i := range counts {
-			each = append(each, counts[i].Load())
+			s.turns = append(s.turns, counts[i].Load())
 		}
-		return each, asked, at, err
+		return s, err
 	}
 	contest.Pause(ctx, rampUp+d/5)
-	before, askedBefore, start, err := look()
-	var after []int64
-	var askedAfter redisserver.Count
-	var end time.Time
+	before, err := look()
+	var after state
 	if err == nil {
 		contest.Pause(ctx, d)
-		after, askedAfter, end, err = look()
+		after, err = look()
 	}
 	stop.Store(true)
 	// Who waits still gets its turn and gives it back at once, or leaves when its context ends.
@@ -252,23 +262,24 @@ func (w *waiting) slice(ctx context.Context, q queueing, rampUp, d time.Duration
 	}
 	var total int64
 	t.fewest = math.MaxInt
-	for i := range after {
-		n := int(after[i] - before[i])
+	for i := range after.turns {
+		n := int(after.turns[i] - before.turns[i])
 		total += int64(n)
 		t.most, t.fewest = max(t.most, n), min(t.fewest, n)
 		if n == 0 {
 			t.starved++
 		}
 	}
-	t.perSecond = float64(total) / end.Sub(start).Seconds()
-	t.commands = float64(askedAfter.Since(askedBefore, q.nodes).Total()) / float64(q.nodes) / float64(max(total, 1))
+	took := after.at.Sub(before.at).Seconds()
+	t.perSecond, t.handed = float64(total)/took, float64(after.handed-before.handed)/took
+	t.commands = float64(after.asked.Since(before.asked, q.nodes).Total()) / float64(q.nodes) / float64(max(total, 1))
 	return t, nil
 }
 
 func handoverColumns(first report.Column, ratio string) []report.Column {
 	return []report.Column{
-		first, report.Text("contestant"), report.Number("hand-overs/s"), report.Number(ratio), report.Number("in the rounds"),
-		report.Number("commands a node and acquisition"), report.Number("turns of a waiter"), report.Number("starved"),
+		first, report.Text("contestant"), report.Number("acquired/s"), report.Number("hand-overs/s"), report.Number(ratio),
+		report.Number("in the rounds"), report.Number("commands a node and acquisition"), report.Number("turns of a waiter"), report.Number("starved"),
 		report.Text("bar"), report.Text("result"),
 	}
 }
@@ -373,18 +384,21 @@ func handoverRows(t *report.Table, waiters int, base string, all []*waiting, out
 		o := outcomes[i]
 		fewest, most, starved := spread(o)
 		commands := contest.Of(o, func(t turns) float64 { return t.commands }).Median
-		row := []string{report.Count(float64(waiters)), entries[i].title(), report.Count(contest.Of(o, turns.rate).Median),
+		acquired := contest.Of(o, func(t turns) float64 { return t.perSecond }).Median
+		row := []string{report.Count(float64(waiters)), entries[i].title(), report.Count(acquired),
+			report.Count(contest.Of(o, turns.rate).Median),
 			report.Decimal(ratios[i].Median, 2), report.Range(ratios[i].Min, ratios[i].Max, 2), report.Decimal(commands, 1),
 			fmt.Sprintf("%d–%d", fewest, most), report.Count(unknownIfNone(starved, o))}
 		if w.kind == report.Us {
 			own := []report.Bar{
 				report.AtLeast(t.Name, where, want.ratio, want.unit, ratios[i].Median),
 				report.AtMost(t.Name, where, want.commands, "commands", commands),
-				report.AtMost(t.Name, where, 0, "starved", unknownIfNone(starved, o)),
+				report.AtMost(t.Name, where, 0, "starved waiters", unknownIfNone(starved, o)),
 			}
 			own[0].Peer = bestPeer(entries, ratios)
 			if want.spread > 0 {
-				own = append(own, report.AtMost(t.Name, where+", most over fewest turns", want.spread, "", float64(most)/float64(fewest)))
+				own = append(own, short("most/fewest turns",
+					report.AtMost(t.Name, where+", most over fewest turns", want.spread, "", float64(most)/float64(fewest))))
 			}
 			wanted, came := report.Cells(own...)
 			row = append(row, wanted, came)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"sync"
 	"syscall"
@@ -98,10 +97,11 @@ func renewals(r *Run) (Result, error) {
 		median := func(figure func(renewedSample) float64) float64 { return contest.Of(o, figure).Median }
 		bytes := median(func(s renewedSample) float64 { return s.bytes })
 		goroutines := median(func(s renewedSample) float64 { return float64(s.goroutines) })
-		lost := math.NaN()
+		most := 0
 		for _, s := range o.Slices {
-			lost = math.Max(max(lost, 0), float64(s.lost))
+			most = max(most, s.lost)
 		}
+		lost := unknownIfNone(most, o)
 		row := []string{c.name, report.Decimal(median(renewedSample.cpu), 2), report.Decimal(ratios[i].Median, 2),
 			report.Range(ratios[i].Min, ratios[i].Max, 2), report.Decimal(median(func(s renewedSample) float64 { return s.extensions }), 2)}
 		if c.kind == report.Limit {
@@ -115,7 +115,7 @@ func renewals(r *Run) (Result, error) {
 				report.AtMost(t.Name, where+", client CPU", 1.5, "× L2", ratios[i].Median),
 				report.AtMost(t.Name, where, 16, "goroutines", goroutines),
 				report.AtMost(t.Name, where, 600, "bytes of heap a lock", bytes),
-				report.AtMost(t.Name, where, 0, "lost", lost),
+				report.AtMost(t.Name, where, 0, "lost locks", lost),
 			}
 			bars[0].Peer = leastPeerFigure(entries, ratios)
 			want, came := report.Cells(bars...)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"sync"
 )
 
 // variable is set for a process that is to spin, to the number of its core.
@@ -39,11 +40,11 @@ func Start() (stop func(), err error) {
 		return nil, err
 	}
 	var ends []func()
-	stop = func() {
+	stop = sync.OnceFunc(func() {
 		for _, end := range ends {
 			end()
 		}
-	}
+	})
 	for _, core := range cores() {
 		end, err := start(program, core)
 		if err != nil {

@@ -1,0 +1,177 @@
+package report
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var sample = Chart{
+	Name: "throughput", Title: "Locks per second", XLabel: "goroutines", YLabel: "per second",
+	Series: []Series{
+		{"L2: pipelines", Limit, []Point{{1, 20_000}, {64, 240_000}, {512, 300_000}}},
+		{"redsync", Peer, []Point{{1, 8_000}, {64, 30_000}, {512, 25_000}}},
+		{"mutexgen", Us, []Point{{1, 9_000}, {64, 250_000}, {512, 310_000}}},
+	},
+}
+
+// drawing is what an SVG file consists of.
+type drawing struct {
+	texts    []string
+	elements []xml.StartElement
+}
+
+func parse(t *testing.T, svg string) drawing {
+	t.Helper()
+	var d drawing
+	decoder := xml.NewDecoder(strings.NewReader(svg))
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return d
+		}
+		if err != nil {
+			t.Fatalf("no well-formed XML: %v\n%s", err, svg)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			d.elements = append(d.elements, e.Copy())
+		case xml.CharData:
+			if text := strings.TrimSpace(string(e)); text != "" {
+				d.texts = append(d.texts, text)
+			}
+		}
+	}
+}
+
+func (d drawing) attributes(element, attribute string) (values []string) {
+	for _, e := range d.elements {
+		for _, a := range e.Attr {
+			if e.Name.Local == element && a.Name.Local == attribute {
+				values = append(values, a.Value)
+			}
+		}
+	}
+	return values
+}
+
+func (d drawing) says(text string) bool {
+	for _, t := range d.texts {
+		if t == text {
+			return true
+		}
+	}
+	return false
+}
+
+func TestAChartNamesWhatItShows(t *testing.T) {
+	d := parse(t, sample.SVG())
+	for _, text := range []string{"Locks per second", "goroutines", "per second", "L2: pipelines", "redsync", "mutexgen", "1", "64", "512", "0", "300,000"} {
+		if !d.says(text) {
+			t.Errorf("no text %q among %q", text, d.texts)
+		}
+	}
+	if lines := d.attributes("polyline", "points"); len(lines) != 3 {
+		t.Errorf("%d lines", len(lines))
+	}
+	if sample.SVG() != sample.SVG() {
+		t.Error("two drawings of the same chart differ")
+	}
+}
+
+func TestDoublingIsTheSameDistanceEverywhere(t *testing.T) {
+	chart := Chart{Series: []Series{{"a", Us, []Point{{1, 0}, {2, 50}, {4, 100}, {8, 100}}}}}
+	points := strings.Fields(parse(t, chart.SVG()).attributes("polyline", "points")[0])
+	var x, y [4]float64
+	for i, point := range points {
+		if _, err := fmt.Sscanf(point, "%f,%f", &x[i], &y[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 2; i < 4; i++ {
+		if math.Abs((x[i]-x[i-1])-(x[1]-x[0])) > 0.2 {
+			t.Errorf("x = %v", x)
+		}
+	}
+	if y[0] != plotBottom || y[1] >= y[0] || math.Abs((y[0]-y[1])-(y[1]-y[2])) > 0.2 || y[2] != y[3] {
+		t.Errorf("y = %v", y)
+	}
+}
+
+func TestNothingIsDrawnOutsideTheDrawing(t *testing.T) {
+	for name, points := range map[string][]Point{
+		"nothing":     nil,
+		"one point":   {{1, 5}},
+		"zeros":       {{1, 0}, {2, 0}},
+		"small":       {{1, 0.001}, {2, 0.002}},
+		"huge":        {{1, 1e12}, {1 << 20, 3}},
+		"no numbers":  {{1, math.NaN()}, {2, math.Inf(1)}, {0, 3}, {-1, 3}, {math.NaN(), 3}, {math.Inf(1), 3}, {4, 7}},
+		"odd numbers": {{3, 10}, {5, 20}, {7, 15}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			chart := Chart{Series: []Series{{"a", Us, points}, {"b", Peer, points}, {"c", Limit, points}}}
+			svg := chart.SVG()
+			if strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
+				t.Error("something that is no number was drawn")
+			}
+			d := parse(t, svg)
+			for _, points := range d.attributes("polyline", "points") {
+				for _, point := range strings.Fields(points) {
+					var x, y float64
+					if _, err := fmt.Sscanf(point, "%f,%f", &x, &y); err != nil {
+						t.Fatal(err)
+					}
+					if x < plotLeft || x > plotRight || y < plotTop || y > plotBottom {
+						t.Errorf("a point at %s", point)
+					}
+				}
+			}
+			for _, attribute := range []string{"y1", "y2"} {
+				for _, y := range d.attributes("line", attribute) {
+					if value, err := strconv.ParseFloat(y, 64); err != nil || value < 0 || value > chartHeight {
+						t.Errorf("a line at %s", y)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestHostileNamesAreText(t *testing.T) {
+	const name = `</text><script>alert("x")</script>&"'`
+	chart := Chart{Title: name, XLabel: name, YLabel: name, Series: []Series{{name, Peer, []Point{{1, 1}}}}}
+	d := parse(t, chart.SVG())
+	if len(d.attributes("script", "")) != 0 || !d.says(name) {
+		t.Errorf("the name became %q", d.texts)
+	}
+	for _, e := range d.elements {
+		if e.Name.Local == "script" {
+			t.Error("a script got in")
+		}
+	}
+}
+
+func TestTicksAreRoundNumbers(t *testing.T) {
+	for _, c := range []struct{ height, want float64 }{
+		{0, 1}, {-1, 1}, {math.NaN(), 1}, {1, 0.2}, {9, 1}, {100, 20}, {310_000, 50_000}, {850, 100}, {1.7, 0.2},
+	} {
+		if got := niceStep(c.height); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("for %v the step is %v, want %v", c.height, got, c.want)
+		}
+	}
+}
+
+func TestOursIsFirstInTheLegend(t *testing.T) {
+	var names []string
+	for _, s := range sample.drawn() {
+		names = append(names, s.Name)
+	}
+	if got := strings.Join(names, ", "); got != "mutexgen, L2: pipelines, redsync" {
+		t.Errorf("the legend is %s", got)
+	}
+}
