@@ -64,10 +64,14 @@ func newCommand(calls []*call, withSource bool) redis.Cmder {
 		return redis.NewCmd(ctx, "publish", q.channel, q.message)
 	}
 	arguments := make([]any, 0, 3+3*n+2)
+	s := scripts[q.op]
+	if q.op == release && n > 1 {
+		s = releases
+	}
 	if withSource {
-		arguments = append(arguments, "eval", scripts[q.op].source, n)
+		arguments = append(arguments, "eval", s.source, n)
 	} else {
-		arguments = append(arguments, "evalsha", scripts[q.op].hash, n)
+		arguments = append(arguments, "evalsha", s.hash, n)
 	}
 	for _, c := range calls {
 		arguments = append(arguments, &c.question.key)

@@ -183,11 +183,9 @@ func (s *stream) flush() {
 			return
 		}
 		failed := s.exchange(batch)
-		if len(batch) > 1 {
-			// Whoever has just heard goes first: what they ask next then travels together.
+		if s.recycle(batch) {
 			runtime.Gosched()
 		}
-		s.recycle(batch)
 		if failed != nil && !s.lane.stillAnswers(s.lane.timeout) {
 			s.goDown(*failed)
 			return
@@ -239,14 +237,20 @@ func (l *lane) endStreams() {
 	close(l.idle)
 }
 
-// recycle gives a batch's buffer back.
-func (s *stream) recycle(batch []*call) {
+// few is how many questions wait at most when a batch has come back for the flusher to let those go first who have just
+// heard: what they ask next then travels together. With more in the queue there is enough to send, and the server would
+// wait for nothing.
+const few = 64
+
+// recycle gives a batch's buffer back. It returns true if few questions wait.
+func (s *stream) recycle(batch []*call) bool {
 	clear(batch)
 	s.lane.mu.Lock()
+	defer s.lane.mu.Unlock()
 	if s.spare == nil {
 		s.spare = batch[:0]
 	}
-	s.lane.mu.Unlock()
+	return len(batch) > 1 && len(s.queue) < few
 }
 
 // exchange sends a batch, without the calls that nobody wants any more, and hands out the replies in order. It returns

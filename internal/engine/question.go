@@ -69,6 +69,9 @@ var queueSource string
 //go:embed scripts/release.lua
 var releaseSource string
 
+//go:embed scripts/releases.lua
+var releasesSource string
+
 //go:embed scripts/handover.lua
 var handoverSource string
 
@@ -82,6 +85,9 @@ var scripts = [...]script{
 	handover: newScript(handoverSource),
 	extend:   newScript(extendSource),
 }
+
+// releases is the script for several releases at once.
+var releases = newScript(releasesSource)
 
 // newScript finds the name by which EVALSHA knows a script.
 func newScript(source string) script {

@@ -52,6 +52,8 @@ type wireSender struct {
 	// pipeline is one of the client's, user of which client it is.
 	pipeline redis.Pipeliner
 	user     *redis.Client
+	// apart says that the server's user may not do for several locks at once what it may do for one.
+	apart bool
 	// What follows is the batch's: commands, and for each the calls that it asks for.
 	commands []redis.Cmder
 	asked    [][]*call
@@ -72,7 +74,7 @@ var order = [...]op{handover, extend, release, acquire, queue, read, notice}
 // and network have less to do then than with one each; a lock that fares alone is asked for alone in a second pipeline.
 func (w *wireSender) exec(deadline time.Time, batch []*call) {
 	w.commands, w.asked, w.sorted = w.commands[:0], w.asked[:0], w.sorted[:0]
-	sets := 0
+	sets, one := 0, true
 	for _, o := range order {
 		first := len(w.sorted)
 		for _, c := range batch {
@@ -82,14 +84,14 @@ func (w *wireSender) exec(deadline time.Time, batch []*call) {
 		}
 		calls := w.sorted[first:]
 		for len(calls) > 0 {
-			n := together(calls)
+			n := w.together(calls)
 			var command redis.Cmder
 			switch {
 			case o == acquire:
 				command = w.set(sets, calls[0].question)
 				sets++
-			case o == release && n == 1 && calls[0].question.channel == "":
-				command = w.releaseOne(calls[0].question)
+			case o == release && n == 1 && one && calls[0].question.channel == "":
+				command, one = w.releaseOne(calls[0].question), false
 			default:
 				command = newCommand(calls[:n], false)
 			}
@@ -108,9 +110,9 @@ func (w *wireSender) exec(deadline time.Time, batch []*call) {
 
 // together is how many of the calls, from the first on, one script call asks for. Whoever tells one waiter, instead of
 // all, goes alone.
-func together(calls []*call) int {
+func (w *wireSender) together(calls []*call) int {
 	n := 0
-	for n < len(calls) && (calls[n].question.op == extend || calls[n].question.op == release && calls[n].question.channel == "") {
+	for n < len(calls) && !w.apart && (calls[n].question.op == extend || calls[n].question.op == release && calls[n].question.channel == "") {
 		n++
 	}
 	return max(n, 1)
@@ -139,44 +141,62 @@ func fill(calls []*call, r reply) {
 	}
 }
 
-// askAgain asks once more, each call by itself, where the server did not know a script (after a restart, or a SCRIPT
-// FLUSH), or where one of several asked together fared differently; and for locks that were refused because their release
-// comes only now.
+// askAgain asks again: with the script itself where the server did not know it (after a restart, or a SCRIPT FLUSH); each
+// by itself where several were asked together and the answer was an error; and for locks that were refused because their
+// release comes only now. Each may bring about another, but none twice.
 func (w *wireSender) askAgain(deadline time.Time) {
-	var again []*call
-	var freed map[string]bool // keys that a release of the second round frees
-	var loaded [notice + 1]bool
+	for range 3 {
+		again, denied := w.unsettled()
+		if len(again) == 0 {
+			return
+		}
+		w.commands = w.commands[:0]
+		for _, calls := range again {
+			w.commands = append(w.commands, newCommand(calls, scriptUnknown(calls)))
+		}
+		w.asked = append(w.asked[:0], again...)
+		w.hear(w.send(deadline))
+		if denied { // what was refused for several may be allowed for each
+			w.apart = slices.ContainsFunc(w.asked, func(calls []*call) bool { return calls[0].reply.answer != Refused || scriptUnknown(calls) })
+		}
+	}
+}
+
+func scriptUnknown(calls []*call) bool { return hasCode(calls[0].reply.err, "NOSCRIPT") }
+
+// unsettled are the calls to ask again, by command. Denied says that the user may not do something for several locks.
+func (w *wireSender) unsettled() (again [][]*call, denied bool) {
+	var freed map[string]bool // keys that a release of the next round frees
 	for _, calls := range w.asked {
-		for _, c := range calls {
-			q := c.question
-			unknown := hasCode(c.reply.err, "NOSCRIPT")
-			switch {
-			case unknown, c.reply.err == errTogether, len(calls) > 1 && c.reply.answer == Refused && !c.reply.broken:
-				again = append(again, c)
-				loaded[q.op] = !unknown
-				if q.op == release {
-					if freed == nil {
-						freed = make(map[string]bool)
-					}
-					freed[q.key] = true
+		before := len(again)
+		first, o := &calls[0].reply, calls[0].question.op
+		switch {
+		case scriptUnknown(calls):
+			again = append(again, calls)
+		case len(calls) > 1:
+			whole := first.answer == Refused && first.err != errTogether
+			denied = denied || whole && noPermission(first.err)
+			for i, c := range calls {
+				if whole && !first.broken || c.reply.err == errTogether {
+					again = append(again, calls[i:i+1])
 				}
-			case (q.op == acquire || q.op == queue) && c.reply.answer == Taken && freed[q.key]:
-				again = append(again, c)
-				loaded[q.op] = true
+			}
+		case (o == acquire || o == queue) && first.answer == Taken && freed[calls[0].question.key]:
+			again = append(again, calls)
+		}
+		if o != release {
+			continue
+		}
+		for _, calls := range again[before:] {
+			if freed == nil {
+				freed = make(map[string]bool)
+			}
+			for _, c := range calls {
+				freed[c.question.key] = true
 			}
 		}
 	}
-	if len(again) == 0 {
-		return
-	}
-	w.commands, w.asked = w.commands[:0], w.asked[:0]
-	for i := range again {
-		o := again[i].question.op
-		w.commands = append(w.commands, newCommand(again[i:i+1], !loaded[o]))
-		w.asked = append(w.asked, again[i:i+1])
-		loaded[o] = true // the first brings the script
-	}
-	w.hear(w.send(deadline))
+	return again, denied
 }
 
 func (w *wireSender) send(deadline time.Time) (err error) {
