@@ -99,8 +99,7 @@ func (a *attempt) make(ctx context.Context, start moment) (*Lock, *failure) {
 	r := m.engine.newRound(l.claim.nodes, &l.claim, start, m.nodeTimeout(a.expiration))
 	r.question.put(a.op, a.key, l.claim.owner, a.expiration)
 	r.question.message = a.message
-	r.patient = ctx.Done() == nil
-	r.start(r)
+	r.startFor(ctx)
 	return l.conclude(ctx, r, a.expiration)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -69,6 +70,8 @@ type liveConn struct {
 	socket syscall.RawConn // nil if there is none
 	// answered is when something was read last, in nanoseconds of the wall clock.
 	answered atomic.Int64
+	// cut says that the connection was cut off; it is of no more use.
+	cut atomic.Bool
 }
 
 func newLiveConn(conn net.Conn) net.Conn {
@@ -97,6 +100,28 @@ func (c *liveConn) Write(p []byte) (int, error) {
 		return 0, &staleError{}
 	}
 	return c.Conn.Write(p)
+}
+
+// cutOff ends reads and writes under way, and all that come.
+func (c *liveConn) cutOff() {
+	c.cut.Store(true)
+	c.Conn.SetDeadline(time.Unix(1, 0))
+}
+
+func (c *liveConn) SetReadDeadline(t time.Time) error {
+	return c.setDeadline(c.Conn.SetReadDeadline, t)
+}
+
+func (c *liveConn) SetWriteDeadline(t time.Time) error {
+	return c.setDeadline(c.Conn.SetWriteDeadline, t)
+}
+
+func (c *liveConn) setDeadline(set func(time.Time) error, t time.Time) error {
+	err := set(t)
+	if c.cut.Load() { // perhaps before the new deadline took the place of the one that is past
+		return os.ErrDeadlineExceeded
+	}
+	return err
 }
 
 // staleError is the error of a write that was not made, on a connection that the server had closed.

@@ -12,7 +12,7 @@ func (m *Mutex) Exists(ctx context.Context, key string) (bool, error) {
 	r := m.engine.newRound(m.group(key), nil, m.engine.clock.now(), m.nodeTimeout(m.settings.Expiration))
 	defer r.leave()
 	r.question.put(read, key, "", 0)
-	r.start(r)
+	r.startFor(ctx)
 	o, err := r.wait(ctx)
 	if err != nil {
 		return false, m.fail("exists", key, &o, ended(ctx, err)...)

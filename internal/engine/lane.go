@@ -69,6 +69,10 @@ type stream struct {
 	flushing  bool
 	own       [1]*call
 	suspicion *reply
+
+	turns sync.Mutex // guards what follows
+	// turn counts those of callers at the flusher's work.
+	turn uint64
 	// work wakes the flusher, which waits for it between two spells of work; nil as long as it was never needed.
 	work chan struct{}
 }
@@ -99,20 +103,31 @@ func (l *lane) ask(c *call) {
 	l.mu.Unlock()
 }
 
-// askAndWait asks a call and returns once its asker has heard the reply. If nobody is ahead, the caller does the flusher's
-// work itself: that saves waking another goroutine and being woken by it, which is a good part of a round trip. It is for
-// callers that could not leave earlier anyway; it returns false, and has done nothing, if they would have to stand in line.
-func (l *lane) askAndWait(c *call) bool {
+// askAndWait asks a call and returns once its asker has heard the reply. The caller does the flusher's work itself, which
+// saves waking another goroutine and being woken by it, a good part of a round trip. It returns false, and has done
+// nothing, if somebody is ahead, if there is no connection yet, or if ctx may end before a node's time budget does. Should
+// ctx be cancelled, the connection is cut off: whoever waits must be able to leave.
+func (l *lane) askAndWait(ctx context.Context, c *call) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < l.timeout {
+		return false
+	}
 	l.mu.Lock()
 	s := l.stream(c)
-	if l.closed || l.down != nil || s.flushing || len(s.queue) > 0 {
+	if l.closed || l.down != nil || s.flushing || len(s.queue) > 0 || !s.sender.connected() {
 		l.mu.Unlock()
 		return false
 	}
 	s.flushing = true
 	l.mu.Unlock()
 	s.own[0] = c
-	s.suspicion = s.exchange(s.own[:])
+	if ctx.Done() == nil {
+		s.suspicion = s.exchange(s.own[:])
+	} else {
+		stop := context.AfterFunc(ctx, s.interrupter())
+		s.suspicion = s.exchange(s.own[:])
+		s.endTurn()
+		stop()
+	}
 	s.own[0] = nil
 	l.mu.Lock()
 	if s.suspicion != nil || len(s.queue) > 0 {
@@ -122,6 +137,26 @@ func (l *lane) askAndWait(c *call) bool {
 	}
 	l.mu.Unlock()
 	return true
+}
+
+// interrupter is a function that cuts the connection off if this turn of a caller at the flusher's work hasn't ended.
+func (s *stream) interrupter() func() {
+	s.turns.Lock()
+	defer s.turns.Unlock()
+	turn := s.turn
+	return func() {
+		s.turns.Lock()
+		defer s.turns.Unlock()
+		if s.turn == turn {
+			s.sender.interrupt()
+		}
+	}
+}
+
+func (s *stream) endTurn() {
+	s.turns.Lock()
+	defer s.turns.Unlock()
+	s.turn++
 }
 
 // stream is the one for a call.
@@ -172,7 +207,7 @@ func (s *stream) run() {
 func (s *stream) flush() {
 	if failed := s.suspicion; failed != nil {
 		s.suspicion = nil
-		if !s.lane.stillAnswers(s.lane.timeout) {
+		if !s.stillAnswers(s.lane.timeout) {
 			s.goDown(*failed)
 			return
 		}
@@ -186,7 +221,7 @@ func (s *stream) flush() {
 		if s.recycle(batch) {
 			runtime.Gosched()
 		}
-		if failed != nil && !s.lane.stillAnswers(s.lane.timeout) {
+		if failed != nil && !s.stillAnswers(s.lane.timeout) {
 			s.goDown(*failed)
 			return
 		}
@@ -280,10 +315,10 @@ func (s *stream) exchange(batch []*call) *reply {
 }
 
 // stillAnswers asks the node for a sign of life, on a new connection if the old one broke.
-func (l *lane) stillAnswers(budget time.Duration) bool {
+func (s *stream) stillAnswers(budget time.Duration) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
-	return l.transport.ping(ctx) == nil
+	return s.sender.ping(ctx) == nil
 }
 
 // goDown ends the flusher's work, fails what is queued and plans a probe.
@@ -350,7 +385,7 @@ func (l *lane) wake() {
 // probe is the work of a flusher of a lane that is down: the lane comes up if the node answers, or waits for the next
 // probe.
 func (l *lane) probe(s *stream) {
-	up := l.stillAnswers(max(l.timeout, handshakeTimeout))
+	up := s.stillAnswers(max(l.timeout, handshakeTimeout))
 	l.mu.Lock()
 	if !up || l.closed {
 		l.forget(time.Now())

@@ -327,7 +327,7 @@ type wireSubscription struct {
 }
 
 func (w *wire) subscribe(timeout time.Duration) subscription {
-	return &wireSubscription{pubsub: w.client.Load().Subscribe(context.Background()), timeout: timeout}
+	return &wireSubscription{pubsub: w.listeners.Subscribe(context.Background()), timeout: timeout}
 }
 
 func (s *wireSubscription) within(f func(ctx context.Context) error) (err error) {

@@ -180,8 +180,11 @@ func (l *Lock) askRelease(now moment, patient bool) *round {
 	l.claim.over.Store(true)
 	r := l.mutex.engine.newRound(l.claim.nodes, &l.claim, now, l.releaseBudget())
 	r.question.put(release, l.claim.key, l.claim.owner, 0)
-	r.patient = patient
-	r.start(r)
+	if patient {
+		r.startFor(context.Background()) // for nothing ends a release
+	} else {
+		r.start(r)
+	}
 	return r
 }
 
@@ -315,8 +318,7 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 		return m.fail("extend", l.Key(), nil, ErrNotHeld, err)
 	}
 	defer r.leave()
-	r.patient = ctx.Done() == nil
-	r.start(r)
+	r.startFor(ctx)
 	o, err := r.wait(ctx)
 	switch {
 	case err != nil:

@@ -27,8 +27,6 @@ type round struct {
 	// These are the vigil's.
 	before, after *round
 	watched       bool
-	// patient says that whoever waits does not leave before the outcome, whatever happens.
-	patient bool
 
 	mu    sync.Mutex // guards what follows
 	seats []seat     // by node
@@ -60,7 +58,7 @@ func (e *Engine) newRound(nodes []*Node, c *claim, started moment, budget time.D
 	}
 	r.seats = r.seats[:n]
 	r.tally = tally{nodes: n, pending: n}
-	r.open, r.why, r.then, r.patient = true, nil, nil, false
+	r.open, r.why, r.then = true, nil, nil
 	r.needed.Store(int32(n) + 1)
 	return r
 }
@@ -79,14 +77,16 @@ func (r *round) done(of int32) {
 	r.engine.rounds.pool.Put(r)
 }
 
+// startFor asks every node. Who waits, with ctx, for what comes of it may do part of the work meanwhile.
+func (r *round) startFor(ctx context.Context) {
+	if len(r.nodes) == 1 && r.budget >= r.nodes[0].lane.timeout && r.nodes[0].lane.askAndWait(ctx, r.seat(0, r)) {
+		return
+	}
+	r.start(r)
+}
+
 // start asks every node, in asker's name.
 func (r *round) start(asker asker) {
-	if r.patient && len(r.nodes) == 1 && r.budget >= r.nodes[0].lane.timeout {
-		r.seat(0, asker)
-		if r.nodes[0].lane.askAndWait(&r.seats[0].call) {
-			return
-		}
-	}
 	r.engine.vigils.watch(r)
 	nodes := r.nodes // the last answer may come before the loop has ended
 	for i := range nodes {
@@ -210,8 +210,11 @@ func (r *round) wait(ctx context.Context) (outcome, error) {
 		}
 	}
 	o := r.outcome()
-	if o.why == ErrClosed {
+	switch {
+	case o.why == ErrClosed:
 		return o, ErrClosed
+	case !o.won() && r.question.op != read && ended != nil: // which may be why
+		return o, ctx.Err()
 	}
 	return o, nil
 }

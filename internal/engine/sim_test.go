@@ -51,6 +51,54 @@ type simKey struct {
 // otherType is the owner of a key that is not a string.
 const otherType = "\x00other type"
 
+// simSender is a connection to a simNode on which questions are asked.
+type simSender struct {
+	*simNode
+	cutOff chan struct{} // guarded by the node's mu; closed by an interruption of the batch under way
+}
+
+func (n *simNode) sender() sender { return &simSender{simNode: n} }
+
+func (s *simSender) connected() bool { return true }
+
+func (s *simSender) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.cutOff:
+	default:
+		close(s.cutOff)
+	}
+}
+
+// exec carries a batch out. An interruption cuts short what the caller waits for, not what the node does.
+func (s *simSender) exec(deadline time.Time, batch []*call) {
+	cutOff := make(chan struct{})
+	copies := make([]*call, len(batch))
+	for i, c := range batch {
+		q := *c.question
+		copies[i] = &call{question: &q}
+	}
+	s.mu.Lock()
+	s.cutOff = cutOff
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.simNode.exec(deadline, copies)
+	}()
+	select {
+	case <-done:
+		for i, c := range batch {
+			c.reply = copies[i].reply
+		}
+	case <-cutOff:
+		for _, c := range batch {
+			c.reply = reply{answer: Timeout, err: errors.New("interrupted"), broken: true, unknown: true}
+		}
+	}
+}
+
 func (n *simNode) exec(deadline time.Time, batch []*call) {
 	n.mu.Lock()
 	n.batches = append(n.batches, len(batch))
@@ -134,8 +182,6 @@ func (n *simNode) ping(ctx context.Context) error {
 }
 
 func (n *simNode) close() error { return nil }
-
-func (n *simNode) sender() sender { return n }
 
 // answer carries a question out, as the commands and scripts of the wire do.
 func (n *simNode) answer(q *question) reply {

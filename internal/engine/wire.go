@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -13,45 +14,58 @@ import (
 
 // transport is the way to one node. The engine's only implementation is on go-redis; its tests have another.
 type transport interface {
-	// sender returns a new sender, of which each uses a connection of its own.
+	// sender returns a new sender, which has a connection of its own.
 	sender() sender
-	// ping returns nil if the server answered, if only with an error that passes or that a ping has no part in.
-	ping(ctx context.Context) error
 	// subscribe opens a connection for messages.
 	subscribe(timeout time.Duration) subscription
 	close() error
 }
 
-// sender carries questions to a node, a batch at a time.
+// sender carries questions to a node, a batch at a time, on one connection. But for interrupt, its methods are called by
+// one goroutine at a time.
 type sender interface {
 	// exec asks the questions of the batch and fills in every call's reply, within the deadline.
 	exec(deadline time.Time, batch []*call)
+	// connected tells whether there is a connection; else the next batch has to wait for one.
+	connected() bool
+	// interrupt ends a batch under way soon. What was asked may have been heard, so the connection is lost with it.
+	interrupt()
+	// ping returns nil if the server answered, if only with an error that passes or that a ping has no part in.
+	ping(ctx context.Context) error
 }
 
-// wire is a transport on a go-redis client.
+// wire is a transport on go-redis.
 type wire struct {
 	options *redis.Options
-	client  atomic.Pointer[redis.Client]
 	// hangUp ends dials under way.
 	hangUp context.CancelFunc
+	// listeners opens the connections for messages, which its pool has no part in.
+	listeners *redis.Client
+	senders   []*wireSender
 }
 
 func newWire(options *redis.Options, hangUp context.CancelFunc) *wire {
-	w := &wire{options: options, hangUp: hangUp}
-	w.client.Store(redis.NewClient(options))
-	return w
+	return &wire{options: options, hangUp: hangUp, listeners: redis.NewClient(options)}
 }
 
-// wireSender is a sender on a go-redis client's pool: it takes a connection for each batch, which is mostly the one that
-// it had before.
+func (w *wire) close() error {
+	w.hangUp()
+	for _, s := range w.senders {
+		s.client.Close()
+	}
+	return w.listeners.Close()
+}
+
+// wireSender is a sender on a go-redis client of its own, whose pool has one connection.
 type wireSender struct {
-	*wire
-	// connected says that the last batch went well, so that there is a connection for the next.
-	connected bool
-	deadline  deadline
-	// pipeline is one of the client's, user of which client it is.
+	options  *redis.Options
+	client   *redis.Client
 	pipeline redis.Pipeliner
-	user     *redis.Client
+	// conn is the connection made last.
+	conn atomic.Pointer[liveConn]
+	// ready says that the last batch went well, so that there is a connection for the next.
+	ready    bool
+	deadline deadline
 	// apart says that the server's user may not do for several locks at once what it may do for one.
 	apart bool
 	// What follows is the batch's: commands, and for each the calls that it asks for.
@@ -63,7 +77,38 @@ type wireSender struct {
 	release *releaseCommand
 }
 
-func (w *wire) sender() sender { return &wireSender{wire: w} }
+func (w *wire) sender() sender {
+	options := *w.options
+	options.PoolSize = 1
+	s := &wireSender{options: &options}
+	if dial := options.Dialer; dial != nil {
+		options.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			if live, ok := conn.(*liveConn); ok {
+				s.conn.Store(live)
+			}
+			return conn, err
+		}
+	}
+	s.connect()
+	w.senders = append(w.senders, s)
+	return s
+}
+
+// connect makes a client. It makes no connection yet.
+func (w *wireSender) connect() {
+	w.client = redis.NewClient(w.options)
+	w.pipeline = w.client.Pipeline()
+	w.ready = false
+}
+
+func (w *wireSender) connected() bool { return w.ready }
+
+func (w *wireSender) interrupt() {
+	if conn := w.conn.Load(); conn != nil {
+		conn.cutOff()
+	}
+}
 
 // order is the one in which the questions of a batch are asked. Whoever releases goes before whoever acquires, so that
 // the next owner needn't come twice. Nothing depends on the order in which they were put: an attempt that is being
@@ -200,7 +245,7 @@ func (w *wireSender) unsettled() (again [][]*call, denied bool) {
 }
 
 func (w *wireSender) send(deadline time.Time) (err error) {
-	w.connected, err = w.sendSafely(deadline)
+	w.ready, err = w.sendSafely(deadline)
 	return err
 }
 
@@ -214,7 +259,7 @@ func (w *wireSender) sendSafely(deadline time.Time) (connected bool, err error) 
 		if !isStale(err) {
 			break
 		}
-		w.connected = false
+		w.ready = false
 		for _, command := range w.commands {
 			command.SetErr(nil)
 		}
@@ -224,12 +269,8 @@ func (w *wireSender) sendSafely(deadline time.Time) (connected bool, err error) 
 
 // sendOnce sends the commands. One command on a connection that is there needs no pipeline around it.
 func (w *wireSender) sendOnce(ctx context.Context) error {
-	client := w.client.Load()
-	if len(w.commands) == 1 && w.connected {
-		return client.Process(ctx, w.commands[0])
-	}
-	if w.user != client {
-		w.pipeline, w.user = client.Pipeline(), client
+	if len(w.commands) == 1 && w.ready {
+		return w.client.Process(ctx, w.commands[0])
 	}
 	if err := w.pipeline.BatchProcess(ctx, w.commands...); err != nil {
 		return err
@@ -256,7 +297,7 @@ func (w *wireSender) answered() bool {
 
 // within is a context for a batch.
 func (w *wireSender) within(end time.Time) (context.Context, context.CancelFunc) {
-	if !w.connected { // it is for dialling too
+	if !w.ready { // it is for dialling too
 		return context.WithDeadline(context.Background(), end)
 	}
 	w.deadline.end = end
@@ -280,23 +321,19 @@ func (d *deadline) Err() error {
 
 // catch makes a panic of go-redis's an error: it panics at lengths beyond all memory, which whatever else listens on a
 // port may send. A pool doesn't get back the connection that was being greeted then, so the client is replaced.
-func (w *wire) catch(err *error) {
+func (w *wireSender) catch(err *error) {
 	if r := recover(); r != nil {
-		w.client.Swap(redis.NewClient(w.options)).Close()
+		w.client.Close()
+		w.connect()
 		*err = fmt.Errorf("the server's answer is none of a Redis: %v", r)
 	}
 }
 
-func (w *wire) ping(ctx context.Context) (err error) {
+func (w *wireSender) ping(ctx context.Context) (err error) {
 	defer w.catch(&err)
-	err = w.client.Load().Ping(ctx).Err()
+	err = w.client.Ping(ctx).Err()
 	if hasCode(err, "NOPERM", "LOADING", "BUSY", "MASTERDOWN", "MISCONF") {
 		return nil
 	}
 	return err
-}
-
-func (w *wire) close() error {
-	w.hangUp()
-	return w.client.Load().Close()
 }

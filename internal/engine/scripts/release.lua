@@ -1,14 +1,13 @@
 -- Deletes a lock if it is still the owner's, and tells those who wait for it.
 -- KEYS[1]: the key.  ARGV[1]: the owner value.
--- Optionally ARGV[2]: the channel of the one waiter to tell instead of all; ARGV[3]: what to tell it.
+-- Optionally ARGV[2]: the channel of the one waiter to tell instead of all; ARGV[3]: what to tell it. If it doesn't listen
+-- any more, all are told.
 -- Returns 1: deleted; 0: nothing stands at the key; -1: another owner's value stands there.
 local owner = redis.call('get', KEYS[1])
 if owner == ARGV[1] then
   local deleted = redis.call('del', KEYS[1])
   -- A server that refuses this releases all the same.
-  if ARGV[2] then
-    redis.pcall('publish', ARGV[2], ARGV[3])
-  else
+  if not (ARGV[2] and redis.pcall('publish', ARGV[2], ARGV[3]) ~= 0) then
     redis.pcall('publish', 'mutexgen:key:' .. KEYS[1], string.sub(ARGV[1], 1, 8))
   end
   return deleted
