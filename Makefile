@@ -32,3 +32,8 @@ fmt:
 .PHONY: generate
 generate:
 	go generate ./...
+
+# Measures this library and others side by side; takes nearly ten minutes. ARGS are those of the program: see bench/README.md.
+.PHONY: bench
+bench: tools
+	cd bench && go run . $(ARGS)

@@ -2,7 +2,6 @@ package contestant
 
 import (
 	"context"
-	"errors"
 
 	"github.com/mutexgen/mutexgen/bench/locks"
 	"github.com/mutexgen/mutexgen/mutex"
@@ -21,32 +20,19 @@ type Held interface {
 	Release(ctx context.Context) error
 }
 
-// ErrNoRenewal means that there is no renewal to measure.
-var ErrNoRenewal = errors.New("this version doesn't renew")
-
-// renewal are the options of an acquire whose lock is to be renewed; none if the library can't.
-func renewal() []mutex.AcquireOption { return nil }
-
 // OursRenewing is this library, renewing.
 func OursRenewing(use Use) (Renewing, error) {
-	options := renewal()
-	if len(options) == 0 {
-		return nil, ErrNoRenewal
-	}
 	opened, err := OpenOurs(use)
 	if err != nil {
 		return nil, err
 	}
-	return &oursRenewing{opened, options}, nil
+	return &oursRenewing{opened}, nil
 }
 
-type oursRenewing struct {
-	locks   *locks.Mutexes
-	options []mutex.AcquireOption
-}
+type oursRenewing struct{ locks *locks.Mutexes }
 
 func (o *oursRenewing) Hold(ctx context.Context, key string) (Held, error) {
-	lock, err := o.locks.Renewed.AcquireLock(ctx, key, o.options...)
+	lock, err := o.locks.Renewed.AcquireLock(ctx, key, mutex.WithRenewal())
 	if err != nil {
 		return nil, err
 	}

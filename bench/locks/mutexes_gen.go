@@ -43,6 +43,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Queue",
 		Doc:                  "waits for its turn.",
@@ -55,6 +56,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Steady",
 		Doc:                  "meets nodes that fail, with an expiration that allows for a few seconds of that.",
@@ -66,6 +68,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Brief",
 		Doc:                  "meets nodes that fail, with an expiration that allows for hardly any of that.",
@@ -77,6 +80,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}, {
 		Name:                 "Renewed",
 		Doc:                  "is held far longer than its expiration.",
@@ -88,6 +92,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		DriftFactor:          0.01,
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
+		Renew:                true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -121,7 +126,8 @@ func (m *Mutexes) Held() []mutex.Held {
 // Resource locks any resource by name, and is refused if that is locked already.
 //
 // It locks the key resource:{resource:string} on one server. A lock expires after 10s unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Resource struct {
 	opened *mutex.Opened
 }
@@ -140,17 +146,17 @@ func (m Resource) Key(resource string) (string, error) {
 	return m.For(resource).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Resource) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(resource).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 10s, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 10s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Resource) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*ResourceLock, error) {
 	return m.For(resource).AcquireLock(ctx, options...)
 }
@@ -179,7 +185,8 @@ func (m Resource) ExistsLock(ctx context.Context, resource string) (bool, error)
 // Queue waits for its turn.
 //
 // It locks the key queue:{resource:string} on one server. A lock expires after 10s unless it is
-// extended. Acquiring waits for a held lock until ctx ends.
+// extended; Synchronize extends it while its function runs. Acquiring waits for a held lock until
+// ctx ends.
 type Queue struct {
 	opened *mutex.Opened
 }
@@ -198,17 +205,18 @@ func (m Queue) Key(resource string) (string, error) {
 	return m.For(resource).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Queue) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(resource).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 10s, for the caller to release; it waits for a held lock until ctx
-// ends. The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too
-// few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 10s, or with [mutex.WithRenewal] until the caller releases it; it
+// waits for a held lock until ctx ends. The error is [mutex.ErrAlreadyLocked] if someone else holds
+// it, [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of
+// ctx.
 func (m Queue) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*QueueLock, error) {
 	return m.For(resource).AcquireLock(ctx, options...)
 }
@@ -237,7 +245,8 @@ func (m Queue) ExistsLock(ctx context.Context, resource string) (bool, error) {
 // Steady meets nodes that fail, with an expiration that allows for a few seconds of that.
 //
 // It locks the key steady:{resource:string} on one server. A lock expires after 4s unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Steady struct {
 	opened *mutex.Opened
 }
@@ -256,17 +265,17 @@ func (m Steady) Key(resource string) (string, error) {
 	return m.For(resource).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Steady) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(resource).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 4s, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 4s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Steady) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*SteadyLock, error) {
 	return m.For(resource).AcquireLock(ctx, options...)
 }
@@ -295,7 +304,8 @@ func (m Steady) ExistsLock(ctx context.Context, resource string) (bool, error) {
 // Brief meets nodes that fail, with an expiration that allows for hardly any of that.
 //
 // It locks the key brief:{resource:string} on one server. A lock expires after 1s unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Brief struct {
 	opened *mutex.Opened
 }
@@ -314,17 +324,17 @@ func (m Brief) Key(resource string) (string, error) {
 	return m.For(resource).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Brief) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(resource).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 1s, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 1s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Brief) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*BriefLock, error) {
 	return m.For(resource).AcquireLock(ctx, options...)
 }
@@ -353,7 +363,8 @@ func (m Brief) ExistsLock(ctx context.Context, resource string) (bool, error) {
 // Renewed is held far longer than its expiration.
 //
 // It locks the key renewed:{resource:string} on one server. A lock expires after 3s unless it is
-// extended. Acquiring does not wait for a held lock.
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
 type Renewed struct {
 	opened *mutex.Opened
 }
@@ -372,17 +383,17 @@ func (m Renewed) Key(resource string) (string, error) {
 	return m.For(resource).Key()
 }
 
-// Synchronize runs fn while it holds the lock, then releases it, also when fn panics. The ctx of fn
-// is cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the
-// error is then fn's joined with that one. If there is no lock to be had, fn does not run and the
-// error is that of AcquireLock.
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
 func (m Renewed) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.For(resource).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 3s, for the caller to release; it does not wait for a held lock.
-// The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few
-// nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+// AcquireLock takes the lock for 3s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
 func (m Renewed) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*RenewedLock, error) {
 	return m.For(resource).AcquireLock(ctx, options...)
 }

@@ -16,6 +16,8 @@ type Chart struct {
 	Title  string
 	XLabel string
 	YLabel string
+	// LogY gives every doubling of y the same height, too; zeros are left out then.
+	LogY   bool
 	Series []Series
 }
 
@@ -44,11 +46,11 @@ const (
 
 // The drawing's measures, in pixels.
 const (
-	chartWidth, chartHeight = 880, 460
-	plotLeft, plotTop       = 84, 56
-	plotRight, plotBottom   = 616, 396
-	legendLeft              = 640
-	legendLine              = 24
+	chartWidth, chartHeight = 960, 480
+	plotLeft, plotTop       = 100, 56
+	plotRight, plotBottom   = 660, 416
+	legendLeft              = 684
+	legendLine              = 25
 )
 
 // The colours stand out from a light and from a dark panel.
@@ -110,7 +112,7 @@ func (c Chart) drawn() []drawnSeries {
 	var peers, limits int
 	for _, s := range c.Series {
 		s.Points = slices.DeleteFunc(slices.Clone(s.Points), func(p Point) bool {
-			return !(p.X > 0) || math.IsInf(p.X, 0) || math.IsNaN(p.Y) || math.IsInf(p.Y, 0)
+			return !(p.X > 0) || math.IsInf(p.X, 0) || math.IsNaN(p.Y) || math.IsInf(p.Y, 0) || p.Y < 0 || c.LogY && p.Y == 0
 		})
 		d := drawnSeries{Series: s, width: 2}
 		switch s.Kind {
@@ -139,24 +141,58 @@ func (c Chart) drawn() []drawnSeries {
 // plot maps values to pixels.
 type plot struct {
 	minX, maxX float64 // logarithms to base 2
-	maxY       float64
-	step       float64 // between two lines of the grid
+	minY, maxY float64 // logarithms to base 2, or the values
+	logY       bool
+	ticks      []float64 // of y, in its values, from the lowest to the highest
+	digits     int       // of the ticks, behind the point
 }
 
 func (c Chart) plot() plot {
-	p := plot{minX: math.Inf(1), maxX: math.Inf(-1)}
+	p := plot{minX: math.Inf(1), maxX: math.Inf(-1), logY: c.LogY}
+	least, most := math.Inf(1), 0.0
 	for _, s := range c.drawn() {
 		for _, point := range s.Points {
 			p.minX, p.maxX = min(p.minX, math.Log2(point.X)), max(p.maxX, math.Log2(point.X))
-			p.maxY = max(p.maxY, point.Y)
+			least, most = min(least, point.Y), max(most, point.Y)
 		}
 	}
 	if p.minX >= p.maxX { // one x, or none
-		p.minX, p.maxX = 0, max(p.maxX, 1)
+		p.minX, p.maxX = min(p.minX, 0), max(p.maxX, 1)
 	}
-	p.step = niceStep(p.maxY)
-	p.maxY = max(math.Ceil(p.maxY/p.step), 1) * p.step
+	if c.LogY {
+		if most == 0 { // nothing to draw
+			least, most = 1, 10
+		}
+		p.ticks = logTicks(least, most)
+	} else {
+		step := niceStep(most)
+		for i := 0.0; i == 0 || (i-1)*step < most*0.9999; i++ {
+			p.ticks = append(p.ticks, i*step)
+		}
+		if len(p.ticks) == 1 {
+			p.ticks = append(p.ticks, step)
+		}
+		p.digits = max(0, int(math.Ceil(-math.Log10(step))))
+	}
+	p.minY, p.maxY = p.scale(p.ticks[0]), p.scale(p.ticks[len(p.ticks)-1])
 	return p
+}
+
+// logTicks are 1, 2 and 5 times powers of ten, from no more than least to no less than most.
+func logTicks(least, most float64) []float64 {
+	var ticks []float64
+	for power := math.Floor(math.Log10(least)); ; power++ {
+		for _, factor := range []float64{1, 2, 5} {
+			tick := factor * math.Pow(10, power)
+			if tick <= least {
+				ticks = ticks[:0] // a nearer one to begin with
+			}
+			ticks = append(ticks, tick)
+			if tick >= most && len(ticks) > 1 {
+				return ticks
+			}
+		}
+	}
 }
 
 // niceStep is 1, 2 or 5 times a power of ten, and fits four to nine times into the height.
@@ -177,13 +213,21 @@ func (p plot) x(x float64) float64 {
 	return plotLeft + (math.Log2(x)-p.minX)/(p.maxX-p.minX)*(plotRight-plotLeft)
 }
 
-func (p plot) y(y float64) float64 { return plotBottom - y/p.maxY*(plotBottom-plotTop) }
+func (p plot) y(y float64) float64 {
+	return plotBottom - (p.scale(y)-p.minY)/(p.maxY-p.minY)*(plotBottom-plotTop)
+}
+
+func (p plot) scale(y float64) float64 {
+	if p.logY {
+		return math.Log2(y)
+	}
+	return y
+}
 
 func (p plot) grid(b *strings.Builder, c Chart) {
-	for i := 0; float64(i)*p.step <= p.maxY*1.0001; i++ {
-		value := float64(i) * p.step
+	for _, value := range p.ticks {
 		fmt.Fprintf(b, `<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`+"\n", plotLeft, plotRight, p.y(value), p.y(value))
-		fmt.Fprintf(b, `<text class="faint" x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n", plotLeft-8, p.y(value)+4.5, tick(value, p.step))
+		fmt.Fprintf(b, `<text class="faint" x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n", plotLeft-8, p.y(value)+4.5, p.tick(value))
 	}
 	for power := math.Ceil(p.minX); power <= p.maxX; power++ {
 		x := p.x(math.Exp2(power))
@@ -196,11 +240,14 @@ func (p plot) grid(b *strings.Builder, c Chart) {
 }
 
 // tick is a number of the y axis.
-func tick(value, step float64) string {
-	if step >= 1 {
-		return Count(value)
+func (p plot) tick(value float64) string {
+	switch {
+	case p.logY && value < 1:
+		return Decimal(value, int(math.Ceil(-math.Log10(value))))
+	case p.digits > 0:
+		return Decimal(value, p.digits)
 	}
-	return Decimal(value, int(math.Ceil(-math.Log10(step))))
+	return Count(value)
 }
 
 func (p plot) line(b *strings.Builder, s drawnSeries) {

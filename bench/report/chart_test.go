@@ -106,6 +106,7 @@ func TestDoublingIsTheSameDistanceEverywhere(t *testing.T) {
 func TestNothingIsDrawnOutsideTheDrawing(t *testing.T) {
 	for name, points := range map[string][]Point{
 		"nothing":     nil,
+		"negative":    {{1, -5}, {2, 5}},
 		"one point":   {{1, 5}},
 		"zeros":       {{1, 0}, {2, 0}},
 		"small":       {{1, 0.001}, {2, 0.002}},
@@ -114,31 +115,37 @@ func TestNothingIsDrawnOutsideTheDrawing(t *testing.T) {
 		"odd numbers": {{3, 10}, {5, 20}, {7, 15}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			chart := Chart{Series: []Series{{"a", Us, points}, {"b", Peer, points}, {"c", Limit, points}}}
-			svg := chart.SVG()
-			if strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
-				t.Error("something that is no number was drawn")
-			}
-			d := parse(t, svg)
-			for _, points := range d.attributes("polyline", "points") {
-				for _, point := range strings.Fields(points) {
-					var x, y float64
-					if _, err := fmt.Sscanf(point, "%f,%f", &x, &y); err != nil {
-						t.Fatal(err)
-					}
-					if x < plotLeft || x > plotRight || y < plotTop || y > plotBottom {
-						t.Errorf("a point at %s", point)
-					}
-				}
-			}
-			for _, attribute := range []string{"y1", "y2"} {
-				for _, y := range d.attributes("line", attribute) {
-					if value, err := strconv.ParseFloat(y, 64); err != nil || value < 0 || value > chartHeight {
-						t.Errorf("a line at %s", y)
-					}
-				}
+			for _, logY := range []bool{false, true} {
+				insideTheDrawing(t, Chart{LogY: logY, Series: []Series{{"a", Us, points}, {"b", Peer, points}, {"c", Limit, points}}})
 			}
 		})
+	}
+}
+
+func insideTheDrawing(t *testing.T, chart Chart) {
+	t.Helper()
+	svg := chart.SVG()
+	if strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
+		t.Error("something that is no number was drawn")
+	}
+	d := parse(t, svg)
+	for _, points := range d.attributes("polyline", "points") {
+		for _, point := range strings.Fields(points) {
+			var x, y float64
+			if _, err := fmt.Sscanf(point, "%f,%f", &x, &y); err != nil {
+				t.Fatal(err)
+			}
+			if x < plotLeft || x > plotRight || y < plotTop || y > plotBottom {
+				t.Errorf("a point at %s", point)
+			}
+		}
+	}
+	for _, attribute := range []string{"y1", "y2"} {
+		for _, y := range d.attributes("line", attribute) {
+			if value, err := strconv.ParseFloat(y, 64); err != nil || value < 0 || value > chartHeight {
+				t.Errorf("a line at %s", y)
+			}
+		}
 	}
 }
 
@@ -162,6 +169,22 @@ func TestTicksAreRoundNumbers(t *testing.T) {
 	} {
 		if got := niceStep(c.height); math.Abs(got-c.want) > 1e-9 {
 			t.Errorf("for %v the step is %v, want %v", c.height, got, c.want)
+		}
+	}
+}
+
+func TestLogarithmicTicksEncloseTheValues(t *testing.T) {
+	for _, c := range []struct {
+		least, most float64
+		want        string
+	}{
+		{7_000, 310_000, "[5000 10000 20000 50000 100000 200000 500000]"},
+		{10, 20, "[10 20]"},
+		{10, 10, "[10 20]"},
+		{0.03, 0.5, "[0.02 0.05 0.1 0.2 0.5]"},
+	} {
+		if got := fmt.Sprint(logTicks(c.least, c.most)); got != c.want {
+			t.Errorf("from %v to %v: %s, want %s", c.least, c.most, got, c.want)
 		}
 	}
 }

@@ -17,8 +17,6 @@ const (
 	deadlineWorkers = 4
 	// deadlineMost is about as long as a few round trips take: a deadline may come at any point of an acquire.
 	deadlineMost = 600 * time.Microsecond
-	// deadlineGrace is how long a contestant has to clean up, and far shorter than the expiration.
-	deadlineGrace = 1500 * time.Millisecond
 )
 
 // deadlineSample is what was left of acquires whose contexts ended.
@@ -132,7 +130,7 @@ func (r *Run) deadlineSlice(ctx context.Context, nodes int, l library) (deadline
 	}
 	all.Wait()
 	s.got = int(got.Load())
-	left, err := servers.Leftover(ctx, deadlineGrace)
+	left, err := servers.Leftover(ctx, r.Size.DeadlineGrace)
 	s.left = len(left)
 	for _, standing := range left {
 		if standing > nodes/2 {

@@ -21,9 +21,8 @@ const (
 	// faultExpiration is long enough to see, before anything expires, what a contestant left behind on a node that came
 	// back.
 	faultExpiration = 4 * time.Second
-	// faultGrace is how long a contestant has to clean up after a node came back; longer than ours waits before it tries a
-	// failed node again, and shorter than the expiration of what the node executed when it came back.
-	faultGrace = 2500 * time.Millisecond
+	// healthyPatience is for calls that hang although all nodes answer.
+	healthyPatience = time.Second
 )
 
 // The bars of a fault: how much slower the median may be than with all nodes, and the 99th percentile.
@@ -119,7 +118,7 @@ func faults(r *Run) (Result, error) {
 					return r.faultSlice(ctx, nodes, kind, l)
 				}}
 			}
-			limit := r.Size.Limit + r.Size.FaultPatient + faultGrace
+			limit := r.Size.Limit + r.Size.FaultPatience + r.Size.FaultGrace
 			outcomes, err := contest.Run(r.Context, r.Size.FaultRounds, limit, entrants)
 			if err != nil {
 				return Result{}, err
@@ -232,15 +231,15 @@ func (r *Run) faultSlice(ctx context.Context, nodes int, kind fault, l faultLibr
 	}
 	defer locks.Close()
 	keys := contest.NewKeys(faultWorkers).Cursor()
-	r.latencies(ctx, locks, keys, r.Size.RampUp, 0)
-	s.healthy = r.latencies(ctx, locks, keys, r.Size.Healthy, 0)
+	r.latencies(ctx, locks, keys, r.Size.RampUp, healthyPatience)
+	s.healthy = r.latencies(ctx, locks, keys, r.Size.Healthy, healthyPatience)
 
 	failing := servers[len(servers)/2]
 	if err := kind.strike(failing); err != nil {
 		return s, err
 	}
 	watch := watchGoroutines()
-	s.faulty = r.latencies(ctx, locks, keys, r.Size.Faulty, r.Size.FaultPatient)
+	s.faulty = r.latencies(ctx, locks, keys, r.Size.Faulty, r.Size.FaultPatience)
 	s.goroutines = max(watch()-before-faultWorkers, 0)
 	if err := kind.heal(ctx, failing); err != nil {
 		return s, err
@@ -248,14 +247,14 @@ func (r *Run) faultSlice(ctx context.Context, nodes int, kind fault, l faultLibr
 	if l.expiration < faultExpiration {
 		return s, nil // too short to tell what was left from what expired
 	}
-	left, err := servers.Leftover(ctx, faultGrace)
+	left, err := servers.Leftover(ctx, r.Size.FaultGrace)
 	s.keys = len(left)
 	return s, err
 }
 
 // latencies has the workers acquire and release for a while. What hangs is waited for with patience, and then counts as
 // unfinished and as having taken that long.
-func (r *Run) latencies(ctx context.Context, locks contestant.Locks, keys *contest.Cursor, d, patient time.Duration) latencies {
+func (r *Run) latencies(ctx context.Context, locks contestant.Locks, keys *contest.Cursor, d, patience time.Duration) latencies {
 	type worker struct {
 		mu               sync.Mutex // guards what follows
 		acquire, release []time.Duration
@@ -317,7 +316,7 @@ func (r *Run) latencies(ctx context.Context, locks contestant.Locks, keys *conte
 	go func() { all.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(max(patient, time.Second)):
+	case <-time.After(patience):
 	}
 	var l latencies
 	var acquire, release []time.Duration

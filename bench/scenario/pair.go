@@ -21,9 +21,6 @@ var pairBars = []struct {
 	{5, 1.1, 32},
 }
 
-// allocationPairs is how many pairs the allocations are averaged over.
-const allocationPairs = 1000
-
 // pairs is one goroutine on cores that have nothing else to do. They fall asleep while it waits for an answer, so that
 // this measures more than anything else how soon the machine wakes them.
 func pairs(r *Run) (Result, error) {
@@ -73,7 +70,7 @@ func (r *Run) pairTable(t *report.Table, allocations bool) (Result, error) {
 				bars[0].Peer = bestPeer(c.entries, c.ratios[commandsName])
 				if allocations {
 					most := report.AtMost(t.Name, where, bar.allocations, "allocations", c.allocations[i])
-					most.Peer = leastPeer(c.entries, c.allocations)
+					most.Peer = leastPeer(c.entries, c.allocations, 0)
 					bars = append(bars, most)
 				}
 				want, came := report.Cells(bars...)
@@ -129,7 +126,7 @@ func (r *Run) pairContest(nodes, workers int, size Slices, allocations bool) (pa
 	for i, e := range f.entries {
 		n := math.NaN()
 		if allocations && e.once != nil && outcomes[i].Err == nil {
-			if measured, err := contest.Allocations(allocationPairs, e.once); err == nil {
+			if measured, err := contest.Allocations(r.Size.AllocationPairs, e.once); err == nil {
 				n = measured
 			}
 		}
@@ -139,7 +136,7 @@ func (r *Run) pairContest(nodes, workers int, size Slices, allocations bool) (pa
 }
 
 // leastPeer is the peer with the smallest value, as text.
-func leastPeer(entries []entry, values []float64) string {
+func leastPeer(entries []entry, values []float64, digits int) string {
 	best := -1
 	for i, e := range entries {
 		if e.kind == report.Peer && !math.IsNaN(values[i]) && (best < 0 || values[i] < values[best]) {
@@ -149,7 +146,7 @@ func leastPeer(entries []entry, values []float64) string {
 	if best < 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s (%s)", report.Decimal(values[best], 0), entries[best].name)
+	return fmt.Sprintf("%s (%s)", report.Decimal(values[best], digits), entries[best].name)
 }
 
 func nodesText(n int) string {

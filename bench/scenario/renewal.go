@@ -44,7 +44,7 @@ func renewals(r *Run) (Result, error) {
 		Title: fmt.Sprintf("%s locks with an expiration of %v, renewed", report.Count(float64(r.Size.RenewedLocks)), renewedExpiration),
 		Columns: []report.Column{
 			report.Text("contestant"), report.Number("client CPU an extension, µs"), report.Number("× L2"), report.Number("in the rounds"),
-			report.Number("extensions of a lock per s"), report.Number("goroutines"), report.Number("bytes of heap a lock"),
+			report.Number("extensions of a lock per s"), report.Number("client CPU a lock and s, µs"), report.Number("goroutines"), report.Number("bytes of heap a lock"),
 			report.Number("lost"), report.Text("bar"), report.Text("result"),
 		},
 	}
@@ -102,10 +102,11 @@ func renewals(r *Run) (Result, error) {
 			most = max(most, s.lost)
 		}
 		lost := unknownIfNone(most, o)
+		perSecond := median(func(s renewedSample) float64 { return s.microseconds * s.extensions })
 		row := []string{c.name, report.Decimal(median(renewedSample.cpu), 2), report.Decimal(ratios[i].Median, 2),
-			report.Range(ratios[i].Min, ratios[i].Max, 2), report.Decimal(median(func(s renewedSample) float64 { return s.extensions }), 2)}
+			report.Range(ratios[i].Min, ratios[i].Max, 2), report.Decimal(median(func(s renewedSample) float64 { return s.extensions }), 2), report.Decimal(perSecond, 1)}
 		if c.kind == report.Limit {
-			row[4] = "–"
+			row[4], row[5] = "–", "–"
 		} else {
 			row = append(row, report.Count(goroutines), report.Count(bytes), report.Count(lost))
 		}
@@ -276,5 +277,5 @@ func leastPeerFigure(entries []entry, figures []contest.Figure) string {
 	for i, f := range figures {
 		values[i] = f.Median
 	}
-	return leastPeer(entries, values)
+	return leastPeer(entries, values, 2)
 }

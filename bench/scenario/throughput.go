@@ -79,7 +79,7 @@ func throughput(r *Run) (Result, error) {
 	}
 	result.Charts = []report.Chart{{
 		Name: "throughput", Title: "Locks acquired and released per second, one node",
-		XLabel: "goroutines, each on keys of its own", YLabel: "acquire and release, per second",
+		XLabel: "goroutines, each on keys of its own", YLabel: "acquire and release, per second", LogY: true,
 		Series: lines.all,
 	}}
 	return result, nil
