@@ -5,6 +5,7 @@ package engine
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,13 +37,14 @@ type Engine struct {
 	// deferred counts what later has started.
 	deferred sync.WaitGroup
 
-	mu sync.Mutex // guards what follows
-	// closed refuses every new operation.
-	closed bool
-	// operations counts those under way; Close waits for quiet, which is closed when the count falls to zero.
-	operations int
+	// operations counts those under way, and has closedBit once Close has begun. Close waits for quiet, which is closed when
+	// the count has fallen to zero after that.
+	operations atomic.Int64
 	quiet      chan struct{}
-	nodes      []*Node
+	quieten    func()
+
+	mu    sync.Mutex // guards what follows
+	nodes []*Node
 }
 
 // New returns an Engine without nodes.
@@ -52,7 +54,9 @@ func New(options Options) *Engine {
 		clock:   newClock(),
 		owners:  newOwners(),
 		closing: make(chan struct{}),
+		quiet:   make(chan struct{}),
 	}
+	e.quieten = sync.OnceFunc(func() { close(e.quiet) })
 	if e.logger == nil {
 		e.logger = slog.New(slog.DiscardHandler)
 	}
@@ -63,43 +67,40 @@ func New(options Options) *Engine {
 	return e
 }
 
+// closedBit is the one of Engine.operations that refuses new ones.
+const closedBit = 1 << 62
+
 // begin admits an operation, or reports ErrClosed. Each admitted operation calls finish.
 func (e *Engine) begin() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
+	if e.operations.Add(1)&closedBit != 0 {
+		e.finish()
 		return ErrClosed
 	}
-	e.operations++
 	return nil
 }
 
 func (e *Engine) finish() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.operations--
-	if e.operations == 0 && e.quiet != nil {
-		close(e.quiet)
-		e.quiet = nil
+	if e.operations.Add(-1) == closedBit {
+		e.quieten()
 	}
 }
+
+// alone tells whether only one operation is under way.
+func (e *Engine) alone() bool { return e.operations.Load() == 1 }
 
 // Close ends the engine. Acquires that wait return ErrClosed. Locks still held are lost to their holders at once, but
 // their keys stay until they expire: whatever still runs under them stays exclusive until then. Releases under way are
 // seen through, within the nodes' own time budgets; then the connections are closed. Releases that a node still owes,
 // because it could not be reached, are left to the expiration of their keys. Closing again does nothing.
 func (e *Engine) Close() error {
-	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
+	before := e.operations.Or(closedBit)
+	if before&closedBit != 0 {
 		return nil
 	}
-	e.closed = true
-	var quiet chan struct{}
-	if e.operations > 0 {
-		quiet = make(chan struct{})
-		e.quiet = quiet
+	if before == 0 {
+		e.quieten()
 	}
+	e.mu.Lock()
 	nodes := e.nodes
 	e.mu.Unlock()
 
@@ -108,10 +109,8 @@ func (e *Engine) Close() error {
 	e.renewals.close()
 	e.lines.close()
 	e.loseAll()
-	if quiet != nil {
-		<-quiet
-		e.loseAll() // what was acquired in the same instant
-	}
+	<-e.quiet
+	e.loseAll() // what was acquired in the same instant
 	var waiting sync.WaitGroup
 	for _, node := range nodes {
 		waiting.Go(node.listener.close)

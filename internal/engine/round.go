@@ -26,7 +26,7 @@ type round struct {
 	budget  time.Duration
 	// These are the vigil's.
 	before, after *round
-	watched       bool
+	vigil         *vigil
 
 	mu    sync.Mutex // guards what follows
 	seats []seat     // by node
@@ -77,9 +77,11 @@ func (r *round) done(of int32) {
 	r.engine.rounds.pool.Put(r)
 }
 
-// startFor asks every node. Who waits, with ctx, for what comes of it may do part of the work meanwhile.
+// startFor asks every node. Who waits, with ctx, for what comes of it may do part of the work meanwhile, if nobody else is
+// about whose questions could travel with this one.
 func (r *round) startFor(ctx context.Context) {
-	if len(r.nodes) == 1 && r.budget >= r.nodes[0].lane.timeout && r.nodes[0].lane.askAndWait(ctx, r.seat(0, r)) {
+	if len(r.nodes) == 1 && r.engine.alone() && r.budget >= r.nodes[0].lane.timeout &&
+		r.nodes[0].lane.askAndWait(ctx, r.seat(0, r)) {
 		return
 	}
 	r.start(r)

@@ -605,11 +605,9 @@ func (s *sim) wantNothingLeft() {
 	if n := len(e.Held()); n > 0 {
 		s.t.Errorf("%d locks are held", n)
 	}
-	e.mu.Lock()
-	if e.operations != 0 {
-		s.t.Errorf("%d operations are under way", e.operations)
+	if n := e.operations.Load() &^ closedBit; n != 0 {
+		s.t.Errorf("%d operations are under way", n)
 	}
-	e.mu.Unlock()
 	e.lines.mu.Lock()
 	if len(e.lines.byKey) != 0 || e.lines.count.Load() != 0 {
 		s.t.Errorf("%d lines are left, of %d keys", e.lines.count.Load(), len(e.lines.byKey))

@@ -15,8 +15,10 @@ var errTimeUp = errors.New("time is up")
 type vigils struct {
 	clock *clock
 
-	mu     sync.Mutex // guards what follows, and the rounds' before, after and watched
+	mu     sync.Mutex // guards what follows, and the rounds' before, after and vigil
 	queues map[time.Duration]*vigil
+	// last is the queue that was used last: mostly there is only one.
+	last   *vigil
 	closed bool
 }
 
@@ -37,15 +39,12 @@ func (v *vigils) watch(r *round) {
 		r.giveUp(ErrClosed)
 		return
 	}
-	q := v.queues[r.budget]
-	if q == nil {
-		if v.queues == nil {
-			v.queues = make(map[time.Duration]*vigil)
-		}
-		q = &vigil{budget: r.budget}
-		v.queues[r.budget] = q
+	q := v.last
+	if q == nil || q.budget != r.budget {
+		q = v.queue(r.budget)
+		v.last = q
 	}
-	r.watched = true
+	r.vigil = q
 	r.before, r.after = q.last, nil
 	if q.last == nil {
 		q.first = r
@@ -64,11 +63,24 @@ func (v *vigils) watch(r *round) {
 	v.mu.Unlock()
 }
 
+// queue is the one for a budget. v.mu is held.
+func (v *vigils) queue(budget time.Duration) *vigil {
+	q := v.queues[budget]
+	if q == nil {
+		if v.queues == nil {
+			v.queues = make(map[time.Duration]*vigil)
+		}
+		q = &vigil{budget: budget}
+		v.queues[budget] = q
+	}
+	return q
+}
+
 // forget ends the watch over r.
 func (v *vigils) forget(r *round) {
 	v.mu.Lock()
-	if r.watched {
-		v.remove(v.queues[r.budget], r)
+	if r.vigil != nil {
+		v.remove(r.vigil, r)
 	}
 	v.mu.Unlock()
 }
@@ -85,7 +97,7 @@ func (v *vigils) remove(q *vigil, r *round) {
 	} else {
 		r.after.before = r.before
 	}
-	r.before, r.after, r.watched = nil, nil, false
+	r.before, r.after, r.vigil = nil, nil, nil
 }
 
 // expire gives up the rounds of a queue whose time is up.
