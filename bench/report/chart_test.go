@@ -79,7 +79,7 @@ func TestAChartNamesWhatItShows(t *testing.T) {
 	if lines := d.attributes("polyline", "points"); len(lines) != 3 {
 		t.Errorf("%d lines", len(lines))
 	}
-	if sample.SVG() != sample.SVG() {
+	if first, second := sample.SVG(), sample.SVG(); first != second {
 		t.Error("two drawings of the same chart differ")
 	}
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/mutexgen/mutexgen/bench/contest"
@@ -83,17 +80,6 @@ type faultSample struct {
 	// goroutines is how many there were at most, beside those of the benchmark.
 	goroutines int
 }
-
-// latencies are those of acquires and releases.
-type latencies struct {
-	acquire, release percentiles
-	// attempts is how many acquires began, failed how many returned an error, unfinished how many hung until the end of
-	// the measurement and some patience.
-	attempts, failed, unfinished int
-	first                        error
-}
-
-type percentiles struct{ p50, p99 time.Duration }
 
 // faults are three and five nodes of which one fails.
 func faults(r *Run) (Result, error) {
@@ -250,128 +236,4 @@ func (r *Run) faultSlice(ctx context.Context, nodes int, kind fault, l faultLibr
 	left, err := servers.Leftover(ctx, r.Size.FaultGrace)
 	s.keys = len(left)
 	return s, err
-}
-
-// latencies has the workers acquire and release for a while. What hangs is waited for with patience, and then counts as
-// unfinished and as having taken that long.
-func (r *Run) latencies(ctx context.Context, locks contestant.Locks, keys *contest.Cursor, d, patience time.Duration) latencies {
-	type worker struct {
-		mu               sync.Mutex // guards what follows
-		acquire, release []time.Duration
-		attempts, failed int
-		first            error
-		begun            time.Time // of the call under way
-		acquiring        bool
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	workers := make([]*worker, faultWorkers)
-	var stop atomic.Bool
-	var all sync.WaitGroup
-	for i := range workers {
-		w := &worker{}
-		workers[i] = w
-		begin := func(acquiring bool) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.begun, w.acquiring = time.Now(), acquiring
-			if acquiring {
-				w.attempts++
-			}
-		}
-		end := func(err error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			took := time.Since(w.begun)
-			if w.acquiring {
-				w.acquire = append(w.acquire, took)
-			} else {
-				w.release = append(w.release, took)
-			}
-			w.begun = time.Time{}
-			if err != nil && w.acquiring {
-				w.failed++
-			}
-			if err != nil && w.first == nil {
-				w.first = err
-			}
-		}
-		all.Go(func() {
-			for !stop.Load() {
-				begin(true)
-				release, err := locks.Acquire(ctx, keys.Next(i))
-				end(err)
-				if err != nil {
-					contest.Pause(ctx, time.Millisecond)
-					continue
-				}
-				begin(false)
-				end(release(ctx))
-			}
-		})
-	}
-	contest.Pause(ctx, d)
-	stop.Store(true)
-	done := make(chan struct{})
-	go func() { all.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(patience):
-	}
-	var l latencies
-	var acquire, release []time.Duration
-	for _, w := range workers {
-		w.mu.Lock()
-		acquire, release = append(acquire, w.acquire...), append(release, w.release...)
-		l.attempts += w.attempts
-		l.failed += w.failed
-		if l.first == nil {
-			l.first = w.first
-		}
-		switch {
-		case w.begun.IsZero():
-		case w.acquiring:
-			l.unfinished++
-			acquire = append(acquire, time.Since(w.begun))
-		default:
-			release = append(release, time.Since(w.begun))
-		}
-		w.mu.Unlock()
-	}
-	l.acquire = percentiles{contest.Percentile(acquire, 50), contest.Percentile(acquire, 99)}
-	l.release = percentiles{contest.Percentile(release, 50), contest.Percentile(release, 99)}
-	return l
-}
-
-// settledGoroutines is the number of goroutines once those of the contestant before have ended.
-func settledGoroutines(ctx context.Context) int {
-	const still = 50 * time.Millisecond
-	n := runtime.NumGoroutine()
-	for since, end := time.Now(), time.Now().Add(2*time.Second); time.Since(since) < still && time.Now().Before(end); {
-		contest.Pause(ctx, still/10)
-		if now := runtime.NumGoroutine(); now != n {
-			n, since = now, time.Now()
-		}
-	}
-	return n
-}
-
-// watchGoroutines watches their number until it is asked for the largest.
-func watchGoroutines() (largest func() int) {
-	stop, result := make(chan struct{}), make(chan int)
-	go func() {
-		most := 0
-		ticker := time.NewTicker(5 * time.Millisecond)
-		defer ticker.Stop()
-		for {
-			most = max(most, runtime.NumGoroutine()-1)
-			select {
-			case <-ticker.C:
-			case <-stop:
-				result <- most
-				return
-			}
-		}
-	}()
-	return func() int { close(stop); return <-result }
 }

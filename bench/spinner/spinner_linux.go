@@ -40,6 +40,7 @@ func spin(core int) {
 	if _, err := os.Stdout.WriteString("\n"); err != nil {
 		os.Exit(1)
 	}
+	//lint:ignore SA5002 to use all of the core is what it is for
 	for {
 	}
 }
