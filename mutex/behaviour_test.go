@@ -67,11 +67,7 @@ func TestBehaviour(t *testing.T) {
 			for _, behaviour := range behaviours {
 				t.Run(behaviour.statement, func(t *testing.T) {
 					t.Parallel()
-					b := &bench{urls: urls, key: behaviour.statement}
-					for _, url := range urls {
-						b.nodes = append(b.nodes, client(t, url))
-					}
-					behaviour.test(t, b)
+					behaviour.test(t, newBench(t, urls, behaviour.statement))
 				})
 			}
 		})
@@ -83,6 +79,14 @@ type bench struct {
 	urls  []string
 	nodes []*redis.Client
 	key   string
+}
+
+func newBench(t *testing.T, urls []string, key string) *bench {
+	b := &bench{urls: urls, key: key}
+	for _, url := range urls {
+		b.nodes = append(b.nodes, client(t, url))
+	}
+	return b
 }
 
 // open is the mutex at the bench's key.
