@@ -288,6 +288,10 @@ func (r *relay) hear(index int, answer reply) {
 		to.answer = Granted
 	}
 	r.to.hear(index, to)
+	if answer.answer == Refused && !answer.broken { // no room for a new value, perhaps, but the old one may still go
+		r.from.askNode(index, r.from)
+		return
+	}
 	r.from.hear(index, answer)
 }
 
