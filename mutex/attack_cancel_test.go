@@ -89,11 +89,14 @@ func TestContextsThatEndDuringAnAcquireLeaveNothing(t *testing.T) {
 // Not parallel: it counts goroutines.
 func TestContextsThatEndDuringAWaitLeaveNothing(t *testing.T) {
 	servers := redistest.StartN(t, 3)
-	set := open(t, with(on(urls(servers)...), func(d *mutex.Definition) {
+	d := with(on(urls(servers)...), func(d *mutex.Definition) {
 		d.Expiration, d.Wait, d.RetryInterval, d.RetryJitter = time.Hour, mutex.Forever, time.Millisecond, time.Millisecond
-	}))
-	m := at(set, "k")
-	lock := acquire(t, m)
+	})
+	m := at(open(t, d), "k")
+	lock := acquire(t, at(open(t, d), "k")) // another process: those who wait for a lock of their own don't ask for it
+	// Who waits has the servers tell of releases, and for a while whoever comes next finds that they do.
+	_, err := m.AcquireLock(t.Context(), mutex.WithWait(20*time.Millisecond))
+	wantError(t, err, mutex.ErrAlreadyLocked)
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")

@@ -185,7 +185,9 @@ func TestContendersThatGiveUpLeaveNothing(t *testing.T) {
 func TestManyLocksAtOnce(t *testing.T) {
 	servers := redistest.StartN(t, 3)
 	set := open(t, with(on(urls(servers)...), func(d *mutex.Definition) { d.NodeTimeout = time.Second }))
-	release(t, acquire(t, at(set, "warm")))
+	for i := range 32 {
+		release(t, acquire(t, at(set, fmt.Sprint("warm", i)))) // until every connection of a node has been used
+	}
 	before := runtime.NumGoroutine()
 	const locks = 600
 	held := make([]*mutex.Lock[counter], locks)

@@ -46,20 +46,32 @@ func TestConnectionsThatAreNeverEstablished(t *testing.T) {
 	wantStranger(t, "redis", deaf(t))
 }
 
-// holderVariable tells a process of this test binary that it is the holder, and where.
-const holderVariable = "MUTEX_TEST_HOLDER"
+// holderVariable tells a process of this test binary that it is the holder, and where; renewsVariable, that it renews.
+const (
+	holderVariable = "MUTEX_TEST_HOLDER"
+	renewsVariable = "MUTEX_TEST_RENEWS"
+)
 
 // A process that was stopped for longer than its lock was valid must not go on as if it held it: the first look at the lock
-// tells.
+// tells. Renewal makes no difference.
 func TestHolderThatWasStoppedLearnsOfItsLossAtOnce(t *testing.T) {
 	if url := os.Getenv(holderVariable); url != "" {
 		holdUntilStopped(t, url)
 		return
 	}
 	t.Parallel()
+	for name, options := range map[string][]string{"not renewed": nil, "renewed": {renewsVariable + "=1"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stopHolder(t, options...)
+		})
+	}
+}
+
+func stopHolder(t *testing.T, env ...string) {
 	server := redistest.Start(t)
 	holder := exec.Command(os.Args[0], "-test.run=^TestHolderThatWasStoppedLearnsOfItsLossAtOnce$")
-	holder.Env = append(os.Environ(), holderVariable+"="+server.URL())
+	holder.Env = append(append(os.Environ(), holderVariable+"="+server.URL()), env...)
 	output, err := holder.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +117,11 @@ func TestHolderThatWasStoppedLearnsOfItsLossAtOnce(t *testing.T) {
 func holdUntilStopped(t *testing.T, url string) {
 	m := at(open(t, hasty(on(url))), "k")
 	const expiration = 600 * time.Millisecond
-	lock, err := m.AcquireLock(t.Context(), mutex.WithExpiration(expiration))
+	options := []mutex.AcquireOption{mutex.WithExpiration(expiration)}
+	if os.Getenv(renewsVariable) != "" {
+		options = append(options, mutex.WithRenewal())
+	}
+	lock, err := m.AcquireLock(t.Context(), options...)
 	if err != nil {
 		t.Fatal(err)
 	}

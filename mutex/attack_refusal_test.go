@@ -169,26 +169,58 @@ func TestUserWithoutScriptsAcquiresButCannotRelease(t *testing.T) {
 	}
 }
 
-// The commands that the hint names are enough.
+// leastRights are those that the README says a user needs, and waitingRights what those do who wait.
+var (
+	leastRights   = []string{"+set", "+get", "+del", "+pttl", "+pexpire", "+eval", "+evalsha"}
+	waitingRights = []string{"+publish", "+subscribe", "+unsubscribe", "+ping", "&mutexgen:*"}
+)
+
 func TestUserWithTheLeastRights(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
-	cli(t, server, "ACL", "SETUSER", "somebody", "on", ">"+secret, "~locks:*", "+set", "+get", "+del", "+pttl", "+pexpire", "+eval", "+evalsha")
-	set := open(t, on(withSecret(server, "somebody")))
-	m := at(set, "locks:k")
-	lock := acquire(t, m)
-	if exists, err := m.ExistsLock(t.Context()); !exists || err != nil {
-		t.Errorf("exists %v, %v", exists, err)
+	for _, test := range []struct {
+		name     string
+		rights   []string
+		interval time.Duration
+	}{
+		{"waits for word of the release", append(leastRights, waitingRights...), time.Hour},
+		{"asks from time to time", leastRights, 300 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			cli(t, server, append([]string{"ACL", "SETUSER", "somebody", "on", ">" + secret, "resetchannels", "~locks:*"}, test.rights...)...)
+			d := with(on(withSecret(server, "somebody")), func(d *mutex.Definition) { d.RetryInterval = test.interval })
+			set, other := open(t, d), open(t, d)
+			m := at(set, "locks:k")
+			lock := acquire(t, m, mutex.WithExpiration(3*time.Second), mutex.WithRenewal())
+			if exists, err := m.ExistsLock(t.Context()); !exists || err != nil {
+				t.Errorf("exists %v, %v", exists, err)
+			}
+			waited := make(chan error, 1)
+			go func() {
+				next, err := at(other, "locks:k").AcquireLock(t.Context(), mutex.WithWait(mutex.Forever))
+				waited <- errors.Join(err, mutex.ReleaseLock(t.Context(), next))
+			}()
+			first := lock.Until()
+			eventually(t, "the lock is renewed", func() bool { return lock.Until().After(first) })
+			eventually(t, "the lock is renewed again", func() bool { return lock.Until().After(first.Add(time.Second)) })
+			start := time.Now()
+			release(t, lock)
+			if err := <-waited; err != nil {
+				t.Error(err)
+			}
+			took(t, start, min(test.interval, time.Second))
+			if log := server.CLI("ACL", "LOG"); test.interval == time.Hour && log != "" {
+				t.Errorf("the server has refused something:\n%s", log)
+			}
+
+			_, err := at(set, "other:k").AcquireLock(t.Context())
+			wantError(t, err, mutex.ErrNoQuorum)
+			wantText(t, err, "NOPERM", "and publish and subscribe on the channels mutexgen:*")
+			// After a refusal the connection is as good as before.
+			release(t, acquire(t, m))
+		})
 	}
-	if err := mutex.ExtendLock(t.Context(), lock, time.Minute); err != nil {
-		t.Error(err)
-	}
-	release(t, lock)
-	_, err := at(set, "other:k").AcquireLock(t.Context())
-	wantError(t, err, mutex.ErrNoQuorum)
-	wantText(t, err, "NOPERM")
-	// After a refusal the connection is as good as before.
-	release(t, acquire(t, m))
 }
 
 func TestLoadingServerIsWaitedFor(t *testing.T) {

@@ -149,12 +149,13 @@ func maxRetryCounts(t *testing.T, b *bench) {
 		Refused: func(_, _ string, n int, _ time.Duration, _ error) { attempts <- n },
 	}))
 	m := at(set, b.key)
-	lock := acquire(t, m)
+	lock := acquire(t, b.open(t)) // another process: one that holds the lock itself has nobody to ask
 	start := time.Now()
 	_, err := m.AcquireLock(t.Context())
 	wantError(t, err, mutex.ErrAlreadyLocked)
-	if n := <-attempts; n != 4 {
-		t.Errorf("%d attempts; want 4", n)
+	// One more may be made to get in line, and one when the servers have begun to tell of releases.
+	if n := <-attempts; n < 4 || n > 6 {
+		t.Errorf("%d attempts; want 4, and at most two to get in line", n)
 	}
 	if d := time.Since(start); d < 3*10*time.Millisecond { // three pauses of 20 ms ± 10 ms
 		t.Errorf("took %v; want three pauses", d)

@@ -68,7 +68,7 @@ func TestTraceIsToldOfEveryOperation(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	var n notes
-	set := open(t, with(hasty(on(server.URL())), func(d *mutex.Definition) { d.MaxRetry = 2 }), mutex.WithTrace(n.trace()))
+	set := open(t, hasty(on(server.URL())), mutex.WithTrace(n.trace()))
 	m := at(set, "k")
 	lock := acquire(t, m)
 	if _, err := m.AcquireLock(t.Context()); !errors.Is(err, mutex.ErrAlreadyLocked) {
@@ -84,7 +84,7 @@ func TestTraceIsToldOfEveryOperation(t *testing.T) {
 	n.mu.Lock()
 	want := []string{
 		"acquired Counter k after 1, true",
-		"refused Counter k after 3, true: acquire Counter (key \"k\"): already locked",
+		"refused Counter k after 1, true: acquire Counter (key \"k\"): already locked",
 		"extended Counter k: <nil>",
 		"released Counter k, true: <nil>",
 		"extended Counter k: extend Counter (key \"k\"): lock not held",

@@ -2,6 +2,7 @@ package mutex_test
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"reflect"
 	"slices"
@@ -172,17 +173,25 @@ func TestEveryConfigurationErrorIsReportedAtOnce(t *testing.T) {
 		named("NoNodes", mutex.Definition{Expiration: time.Second}),
 		named("Short", with(on("redis://a"), func(d *mutex.Definition) { d.Expiration = time.Millisecond })),
 		named("Slow", with(on("redis://a"), func(d *mutex.Definition) { d.NodeTimeout = d.Expiration })),
-		named("Fine", on("redis://a")),
+		named("Negative", with(on("redis://a"), func(d *mutex.Definition) { d.MaxHold = -time.Second })),
+		named("Endless", with(on("redis://a"), func(d *mutex.Definition) { d.MaxHold = math.MaxInt64 })),
+		named("Useless", with(on("redis://a"), func(d *mutex.Definition) { d.Renew, d.MaxHold = true, d.Expiration })),
+		named("Unused", with(on("redis://a"), func(d *mutex.Definition) { d.MaxHold = d.Expiration })),
+		named("Fine", with(on("redis://a"), func(d *mutex.Definition) { d.Renew, d.MaxHold = true, d.Expiration+1 })),
 	}, mutex.WithURL("Unknown", "redis://a"), mutex.WithServers("fine", "redis://a"), mutex.WithURL(mutex.AllMutexes+"x", ""), environment(nil))
 	wantText(t, err,
 		"NoURL: url: ", "Unset: servers[0]: ", "UNSET_A", "Unset: servers[1]: ", "UNSET_B",
 		"Even: 2 nodes", "Repeated: servers[2]: the same server as servers[0]",
 		"Groups: 2 nodes", "Groups: 0 nodes", "Groups: cluster[1][1]: the same server as cluster[0][0]",
 		"NoNodes: url: the URL is empty", "Short: expiration 1ms is too short", "Slow: expiration 10s is too short for a node timeout of 10s",
+		"Negative: max hold -1s is not within 0", "Endless: max hold 2562047h47m16.854775807s is not within 0",
+		"Useless: max hold 10s is not longer than the expiration of 10s",
 		"the mutex Unknown", "the mutex fine", "the mutex *x", "there are: NoURL, Unset,",
 	)
-	if err != nil && strings.Contains(err.Error(), "Fine:") {
-		t.Errorf("%v; nothing is wrong with Fine", err)
+	for _, name := range []string{"Fine", "Unused"} {
+		if err != nil && strings.Contains(err.Error(), name+":") {
+			t.Errorf("%v; nothing is wrong with %s", err, name)
+		}
 	}
 }
 
