@@ -95,7 +95,7 @@ func TestContextsThatEndDuringAWaitLeaveNothing(t *testing.T) {
 	m := at(open(t, d), "k")
 	lock := acquire(t, at(open(t, d), "k")) // another process: those who wait for a lock of their own don't ask for it
 	// Who waits has the servers tell of releases, and for a while whoever comes next finds that they do.
-	_, err := m.AcquireLock(t.Context(), mutex.WithWait(20*time.Millisecond))
+	_, err := m.AcquireLock(t.Context(), mutex.WithWait(300*time.Millisecond))
 	wantError(t, err, mutex.ErrAlreadyLocked)
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancelCause(t.Context())
