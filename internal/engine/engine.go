@@ -64,6 +64,7 @@ func New(options Options) *Engine {
 		e.trace = *options.Trace
 	}
 	e.held.clock, e.renewals.clock, e.vigils.clock, e.lines.engine = e.clock, e.clock, e.clock, e
+	e.held.slept = e.renewals.slept
 	return e
 }
 

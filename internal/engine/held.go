@@ -18,6 +18,8 @@ const noticeable = time.Millisecond
 // registry lists the locks that are held.
 type registry struct {
 	clock *clock
+	// slept is told how long the machine was suspended, after the locks have been.
+	slept func(time.Duration)
 
 	mu sync.Mutex // guards what follows, and the locks' older and newer
 	// oldest and newest are the ends of the list.
@@ -97,6 +99,7 @@ func (g *registry) compare() {
 	for _, l := range g.all() {
 		l.expire()
 	}
+	g.slept(asleep)
 }
 
 // find is the lock held on a key of a mutex, nil if there is none.

@@ -28,7 +28,7 @@ type renewal struct {
 	// due is on the monotonic clock. place is the one in the heap, -1 outside.
 	due   time.Duration
 	place int
-	// last says that max_hold allows no more. It is guarded by the lock's mu.
+	// last says that the lock lasts until max_hold, beyond which it is not renewed. It is guarded by the lock's mu.
 	last bool
 }
 
@@ -80,7 +80,7 @@ func (s *renewals) remove(r *renewal) {
 
 // setTimer sets the timer to the first that is due. s.mu is held.
 func (s *renewals) setTimer() {
-	if len(s.queue) == 0 {
+	if len(s.queue) == 0 || s.closed {
 		return
 	}
 	due := s.queue[0].due
@@ -112,6 +112,17 @@ func (s *renewals) run() {
 	}
 }
 
+// slept moves everything forward: so much time has passed that the timer didn't notice, for the machine was suspended.
+func (s *renewals) slept(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.queue {
+		r.due -= d // which keeps the heap's order
+	}
+	s.set = 0
+	s.setTimer()
+}
+
 func (s *renewals) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,8 +135,8 @@ func (s *renewals) close() {
 // renewNow asks for an extension. Nobody waits for it: what comes of it is for renewed.
 func (l *Lock) renewNow(now moment) {
 	m := l.mutex
-	expiration, ok := l.nextExpiration(now)
-	if !ok {
+	expiration, last := l.nextExpiration(now)
+	if expiration == 0 {
 		return
 	}
 	if m.engine.begin() != nil {
@@ -136,55 +147,65 @@ func (l *Lock) renewNow(now moment) {
 		m.engine.finish()
 		return
 	}
-	r.then = func(r *round) { l.renewed(r, expiration) }
+	r.then = func(r *round) { l.renewed(r, expiration, last) }
 	r.start(r)
 }
 
-// nextExpiration is what the next renewal asks for, so that the lock stays valid no longer than max_hold; false if that
-// allows no more.
-func (l *Lock) nextExpiration(now moment) (time.Duration, bool) {
+// nextExpiration is what the next renewal asks for, so that the lock stays valid no longer than max_hold. It is the last one
+// if that cuts it short, and none, zero, if max_hold allows no more.
+func (l *Lock) nextExpiration(now moment) (expiration time.Duration, last bool) {
 	m := l.mutex
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	expiration := l.renewal.expiration
+	expiration = l.renewal.expiration
 	most := m.settings.MaxHold
 	if most <= 0 {
-		return expiration, true
+		return expiration, false
 	}
 	// What is valid for so long has an expiration that is longer by its drift.
 	left := most - now.since(l.since)
 	allowed := time.Duration(float64(left+driftFloor) / (1 - m.settings.DriftFactor)).Truncate(time.Millisecond)
 	if allowed >= expiration {
-		return expiration, true
+		return expiration, false
 	}
-	l.renewal.last = true
 	if m.checkExpiration(allowed) != nil {
-		return 0, false
+		l.renewal.last = true
+		return 0, true
 	}
 	return allowed, true
 }
 
 // renewed takes the outcome of a renewal. It runs in the middle of a lane's work, so what takes time is done elsewhere.
-func (l *Lock) renewed(r *round, expiration time.Duration) {
+func (l *Lock) renewed(r *round, expiration time.Duration, last bool) {
 	m := l.mutex
 	o, started := r.outcome(), r.started
 	r.leave()
 	defer m.engine.finish()
+	var failed error
 	switch {
 	case o.won():
-		if l.prolong(started, expiration) == nil {
-			l.renewAgain(started.mono + l.renewal.interval())
+		if err := l.prolong(started, expiration); err != nil {
+			failed = m.fail("extend", l.Key(), &o, ErrNotHeld, err)
+			break
 		}
-		if trace := &m.engine.trace; trace.Extended != nil {
-			trace.Extended(m.settings.Name, l.Key(), nil)
+		if last {
+			l.mu.Lock()
+			l.renewal.last = true
+			l.mu.Unlock()
+			break
 		}
+		l.renewAgain(started.mono + l.renewal.interval())
 	case o.blocks(o.taken):
 		m.engine.later(func() { l.lose(errTakenOver) })
-	case o.why != ErrClosed && !l.over():
+		failed = m.fail("extend", l.Key(), &o, ErrNotHeld)
+	case o.why == ErrClosed || l.over():
+		return
+	default:
 		l.renewAgain(m.engine.clock.now().mono + l.renewal.retry())
-		if trace := &m.engine.trace; trace.Extended != nil {
-			trace.Extended(m.settings.Name, l.Key(), m.fail("extend", l.Key(), &o, ErrNoQuorum))
-		}
+		failed = m.fail("extend", l.Key(), &o, ErrNoQuorum)
+	}
+	if trace := &m.engine.trace; trace.Extended != nil {
+		trace.Extended(m.settings.Name, l.Key(), failed)
 	}
 }
 
