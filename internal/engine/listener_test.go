@@ -337,7 +337,7 @@ func TestWakeUpsOnRealServers(t *testing.T) {
 	const second = time.Second
 	t.Run("one server", func(t *testing.T) {
 		m := realEngines(t, 2, settings, redistest.Start(t))
-		for range 20 {
+		for range 5 {
 			wakesIn(t, m[0], m[1], func() {}, second)
 		}
 	})
