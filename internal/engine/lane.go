@@ -71,8 +71,9 @@ type stream struct {
 	suspicion *reply
 
 	turns sync.Mutex // guards what follows
-	// turn counts those of callers at the flusher's work.
-	turn uint64
+	// turn counts those of callers at the flusher's work; interrupted says that this one's connection was cut off.
+	turn        uint64
+	interrupted bool
 	// work wakes the flusher, which waits for it between two spells of work; nil as long as it was never needed.
 	work chan struct{}
 }
@@ -125,8 +126,10 @@ func (l *lane) askAndWait(ctx context.Context, c *call) bool {
 	} else {
 		stop := context.AfterFunc(ctx, s.interrupter())
 		s.suspicion = s.exchange(s.own[:])
-		s.endTurn()
 		stop()
+		if s.endTurn() {
+			s.sender.reset() // the answer may have come just before
+		}
 	}
 	s.own[0] = nil
 	l.mu.Lock()
@@ -148,15 +151,20 @@ func (s *stream) interrupter() func() {
 		s.turns.Lock()
 		defer s.turns.Unlock()
 		if s.turn == turn {
+			s.interrupted = true
 			s.sender.interrupt()
 		}
 	}
 }
 
-func (s *stream) endTurn() {
+// endTurn ends the turn of a caller, and tells whether it was interrupted.
+func (s *stream) endTurn() bool {
 	s.turns.Lock()
 	defer s.turns.Unlock()
+	interrupted := s.interrupted
+	s.interrupted = false
 	s.turn++
+	return interrupted
 }
 
 // stream is the one for a call.

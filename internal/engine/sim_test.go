@@ -60,6 +60,7 @@ type simSender struct {
 func (n *simNode) sender() sender { return &simSender{simNode: n} }
 
 func (s *simSender) connected() bool { return true }
+func (s *simSender) reset()          {}
 
 func (s *simSender) interrupt() {
 	s.mu.Lock()

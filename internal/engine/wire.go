@@ -30,6 +30,8 @@ type sender interface {
 	connected() bool
 	// interrupt ends a batch under way soon. What was asked may have been heard, so the connection is lost with it.
 	interrupt()
+	// reset gives the connection up; the next batch gets a new one.
+	reset()
 	// ping returns nil if the server answered, if only with an error that passes or that a ping has no part in.
 	ping(ctx context.Context) error
 }
@@ -103,6 +105,11 @@ func (w *wireSender) connect() {
 }
 
 func (w *wireSender) connected() bool { return w.ready }
+
+func (w *wireSender) reset() {
+	w.client.Close()
+	w.connect()
+}
 
 func (w *wireSender) interrupt() {
 	if conn := w.conn.Load(); conn != nil {
@@ -323,8 +330,7 @@ func (d *deadline) Err() error {
 // port may send. A pool doesn't get back the connection that was being greeted then, so the client is replaced.
 func (w *wireSender) catch(err *error) {
 	if r := recover(); r != nil {
-		w.client.Close()
-		w.connect()
+		w.reset()
 		*err = fmt.Errorf("the server's answer is none of a Redis: %v", r)
 	}
 }
