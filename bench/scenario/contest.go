@@ -64,16 +64,13 @@ func (l library) ways(use contestant.Use, keys *contest.Cursor) []func() (entry,
 	return ways
 }
 
-// pipelineWays are the entries of the limit L2 for so many workers: with as many pairs in one pipeline as there are
-// workers, and where these are more than a pipeline holds, with several pipelines at once.
+// pipelineWays are the entries of the limit L2 for so many workers: one pipeline, or several at once where there are enough
+// workers for that. A limit that had more locks under way than there are workers would be the limit of something else.
 func pipelineWays(use contestant.Use, keys contest.Keys) []func() (entry, error) {
-	size := min(use.Workers, contestant.PipelineSize)
-	most := 1
-	if use.Workers >= contestant.PipelineSize {
-		most = max(2, use.Workers/contestant.PipelineSize)
-	}
 	var ways []func() (entry, error)
-	for count := 1; count <= most; count *= 2 {
+	workers := use.Workers
+	for count := 1; count == 1 || workers/count >= contestant.PipelineSize/2; count *= 2 {
+		size := min(max(workers/count, 1), contestant.PipelineSize)
 		ways = append(ways, func() (entry, error) {
 			use.Workers = count
 			pipelines, err := contestant.OpenPipelines(use)
@@ -83,6 +80,9 @@ func pipelineWays(use contestant.Use, keys contest.Keys) []func() (entry, error)
 			e := entry{name: pipelinesName, kind: report.Limit, close: pipelines.Close}
 			if count > 1 {
 				e.label = fmt.Sprintf("%d at once", count)
+				if size < contestant.PipelineSize {
+					e.label = fmt.Sprintf("%d of %d at once", count, size)
+				}
 			}
 			e.drive = func(ctx context.Context, load contest.Load) contest.Pairs {
 				load.Workers = count
