@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -195,11 +196,24 @@ func TestServersWithoutHello(t *testing.T) {
 func TestServerWithoutRoomForAnotherClient(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxclients", "1")
-	conn, err := net.Dial("tcp", server.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := at(open(t, on(server.URL())), "k")
+	var conn net.Conn
+	eventually(t, "the one client is in", func() bool { // the one that saw the server start may not have left yet
+		c, err := net.Dial("tcp", server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, len("+PONG"))
+		if _, err := c.Write([]byte("PING\r\n")); err == nil {
+			_, err = io.ReadFull(c, answer)
+		}
+		if string(answer) != "+PONG" {
+			c.Close()
+			return false
+		}
+		conn = c
+		return true
+	})
+	m := at(open(t, with(on(server.URL()), func(d *mutex.Definition) { d.PoolSize = 1 })), "k")
 	for range 2 {
 		start := time.Now()
 		_, err := m.AcquireLock(t.Context())
