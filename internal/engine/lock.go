@@ -366,10 +366,15 @@ func (l *Lock) prolong(start moment, expiration time.Duration) error {
 	now := l.mutex.engine.clock.now()
 	deadline := start.add(expiration - l.mutex.drift(expiration))
 	l.mu.Lock()
-	if left := -now.since(l.deadline); l.err == nil && left > 0 && -now.since(deadline) > left {
+	left := -now.since(l.deadline)
+	if l.err != nil || left <= 0 {
+		l.mu.Unlock()
+		return l.Err()
+	}
+	if -now.since(deadline) > left {
 		l.deadline, l.expiration = deadline, expiration
 		// The alarm stays set to the old deadline; when it fires it finds the new one.
 	}
 	l.mu.Unlock()
-	return l.Err()
+	return nil
 }

@@ -58,7 +58,7 @@ func (r *renewal) retry() time.Duration { return max(r.expiration/20, time.Milli
 // gather is how much before its time a renewal may go, so that it travels with others.
 func (r *renewal) gather() time.Duration { return min(r.expiration/50, 200*time.Millisecond) }
 
-// add plans the next renewal.
+// add plans the first renewal.
 func (s *renewals) add(r *renewal, due time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,6 +68,17 @@ func (s *renewals) add(r *renewal, due time.Duration) {
 	r.due = due
 	heap.Push(&s.queue, r)
 	s.setTimer()
+}
+
+// again plans the next renewal for another time than a full interval after the last.
+func (s *renewals) again(r *renewal, due time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.place >= 0 {
+		r.due = due
+		heap.Fix(&s.queue, r.place)
+		s.setTimer()
+	}
 }
 
 func (s *renewals) remove(r *renewal) {
@@ -96,13 +107,16 @@ func (s *renewals) setTimer() {
 	}
 }
 
-// run renews what is due, or soon will be.
+// run renews what is due, or soon will be. The next renewal of each is planned at once, as if this one succeeded.
 func (s *renewals) run() {
 	s.mu.Lock()
 	now := s.clock.now()
 	var due []*Lock
 	for len(s.queue) > 0 && !s.closed && s.queue[0].due-s.queue[0].gather() <= now.mono {
-		due = append(due, heap.Pop(&s.queue).(*renewal).lock)
+		r := s.queue[0]
+		due = append(due, r.lock)
+		r.due = now.mono + r.interval()
+		heap.Fix(&s.queue, 0)
 	}
 	s.set = 0
 	s.setTimer()
@@ -137,6 +151,7 @@ func (l *Lock) renewNow(now moment) {
 	m := l.mutex
 	expiration, last := l.nextExpiration(now)
 	if expiration == 0 {
+		m.engine.renewals.remove(l.renewal)
 		return
 	}
 	if m.engine.begin() != nil {
@@ -147,7 +162,7 @@ func (l *Lock) renewNow(now moment) {
 		m.engine.finish()
 		return
 	}
-	r.then = func(r *round) { l.renewed(r, expiration, last) }
+	r.renews, r.last = l, last
 	r.start(r)
 }
 
@@ -176,9 +191,10 @@ func (l *Lock) nextExpiration(now moment) (expiration time.Duration, last bool) 
 }
 
 // renewed takes the outcome of a renewal. It runs in the middle of a lane's work, so what takes time is done elsewhere.
-func (l *Lock) renewed(r *round, expiration time.Duration, last bool) {
+func (l *Lock) renewed(r *round) {
 	m := l.mutex
-	o, started := r.outcome(), r.started
+	o, started, last := r.outcome(), r.started, r.last
+	expiration := time.Duration(r.question.milliseconds) * time.Millisecond
 	r.leave()
 	defer m.engine.finish()
 	var failed error
@@ -192,25 +208,20 @@ func (l *Lock) renewed(r *round, expiration time.Duration, last bool) {
 			l.mu.Lock()
 			l.renewal.last = true
 			l.mu.Unlock()
-			break
+			m.engine.renewals.remove(l.renewal)
 		}
-		l.renewAgain(started.mono + l.renewal.interval())
 	case o.blocks(o.taken):
 		m.engine.later(func() { l.lose(errTakenOver) })
 		failed = m.fail("extend", l.Key(), &o, ErrNotHeld)
 	case o.why == ErrClosed || l.over():
 		return
 	default:
-		l.renewAgain(m.engine.clock.now().mono + l.renewal.retry())
+		m.engine.renewals.again(l.renewal, m.engine.clock.now().mono+l.renewal.retry())
 		failed = m.fail("extend", l.Key(), &o, ErrNoQuorum)
 	}
 	if trace := &m.engine.trace; trace.Extended != nil {
 		trace.Extended(m.settings.Name, l.Key(), failed)
 	}
-}
-
-func (l *Lock) renewAgain(due time.Duration) {
-	l.mutex.engine.renewals.add(l.renewal, due)
 }
 
 // over tells whether the lock has ended.

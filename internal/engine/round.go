@@ -16,9 +16,10 @@ type round struct {
 	question question
 	nodes    []*Node
 	claim    *claim // nil for a read
-	// decided gets one value as soon as the outcome is clear, unless then is to be called with it.
+	// decided gets one value as soon as the outcome is clear, unless it is a renewal: then its lock is told.
 	decided chan struct{}
-	then    func(*round)
+	renews  *Lock
+	last    bool // that it is the last renewal
 	// needed counts whoever waits, and the nodes that haven't answered yet.
 	needed atomic.Int32
 	// started is when the clock of the question began. Whoever hasn't answered budget later has timed out.
@@ -31,7 +32,7 @@ type round struct {
 	mu    sync.Mutex // guards what follows
 	seats []seat     // by node
 	tally tally
-	open  bool // neither decided nor then has been told yet
+	open  bool // nobody has been told yet
 	// why is the reason if something else than the answers ended the round: errTimeUp, ErrClosed.
 	why error
 }
@@ -58,7 +59,7 @@ func (e *Engine) newRound(nodes []*Node, c *claim, started moment, budget time.D
 	}
 	r.seats = r.seats[:n]
 	r.tally = tally{nodes: n, pending: n}
-	r.open, r.why, r.then = true, nil, nil
+	r.open, r.why = true, nil
 	r.needed.Store(int32(n) + 1)
 	return r
 }
@@ -69,7 +70,7 @@ func (r *round) done(of int32) {
 		return
 	}
 	clear(r.seats)
-	r.nodes, r.claim, r.then, r.question = nil, nil, nil, question{}
+	r.nodes, r.claim, r.renews, r.question = nil, nil, nil, question{}
 	select {
 	case <-r.decided: // whoever waited left before it came
 	default:
@@ -134,22 +135,22 @@ func (r *round) count(index int, answer reply) {
 	answer.heard = true
 	r.seats[index].reply = answer
 	r.tally.count(answer)
-	then := r.decideIf(r.clear())
+	renewed := r.decideIf(r.clear())
 	r.mu.Unlock()
-	if then != nil {
-		then(r)
+	if renewed != nil {
+		renewed.renewed(r)
 	}
 }
 
-// decideIf tells whoever waits, if the outcome is clear and they have not been told. What it returns is to be called
-// without r.mu, which is held.
-func (r *round) decideIf(clear bool) func(*round) {
+// decideIf tells whoever waits, if the outcome is clear and they have not been told. If it returns a lock, that is to be
+// told, without r.mu, which is held.
+func (r *round) decideIf(clear bool) (renewed *Lock) {
 	if !r.open || !clear {
 		return nil
 	}
 	r.open = false
-	if r.then != nil {
-		return r.then
+	if r.renews != nil {
+		return r.renews
 	}
 	r.decided <- struct{}{}
 	return nil
@@ -161,10 +162,10 @@ func (r *round) giveUp(why error) {
 	if r.open {
 		r.why = why
 	}
-	then := r.decideIf(true)
+	renewed := r.decideIf(true)
 	r.mu.Unlock()
-	if then != nil {
-		then(r)
+	if renewed != nil {
+		renewed.renewed(r)
 	}
 }
 
