@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -109,4 +110,93 @@ func pipelines(b *testing.B) {
 		send(func(p redis.Pipeliner, key, owner string) { p.SetNX(ctx, key, owner, 10*time.Second) }, held)
 		send(func(p redis.Pipeliner, key, owner string) { p.EvalSha(ctx, hash, []string{key}, owner) }, held)
 	}
+}
+
+// BenchmarkServer measures what acquires and releases cost the server itself, in batches of 128: its processor time for
+// each (server-ns/op), asked one by one and together.
+func BenchmarkServer(b *testing.B) {
+	const size = 128
+	server := redistest.Start(b)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
+	defer client.Close()
+	ctx := context.Background()
+	owners := newOwners()
+	var acquires, releasesOf []*call
+	for i := range size {
+		owner, key := owners.next(), "bench:"+strconv.Itoa(i)
+		acquires = append(acquires, &call{question: newQuestion(acquire, key, owner, 10*time.Second)})
+		releasesOf = append(releasesOf, &call{question: newQuestion(release, key, owner, 0)})
+	}
+	oneByOne := func(calls []*call) []redis.Cmder {
+		var commands []redis.Cmder
+		for i := range calls {
+			commands = append(commands, newCommand(calls[i:i+1], false))
+		}
+		return commands
+	}
+	together := func(calls []*call) []redis.Cmder { return []redis.Cmder{newCommand(calls, false)} }
+	for _, s := range []string{scripts[release].source, releases.source} {
+		if err := client.ScriptLoad(ctx, s).Err(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	send := func(commands []redis.Cmder) {
+		p := client.Pipeline()
+		p.BatchProcess(ctx, commands...)
+		if _, err := p.Exec(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+	tests := []struct {
+		name          string
+		before, timed func() []redis.Cmder
+	}{
+		{"SET", func() []redis.Cmder { return together(releasesOf) }, func() []redis.Cmder { return oneByOne(acquires) }},
+		{"releases one by one", func() []redis.Cmder { return oneByOne(acquires) }, func() []redis.Cmder { return oneByOne(releasesOf) }},
+		{"releases together", func() []redis.Cmder { return oneByOne(acquires) }, func() []redis.Cmder { return together(releasesOf) }},
+	}
+	for _, test := range tests {
+		b.Run(test.name, func(b *testing.B) {
+			client.Del(ctx, keysOf(acquires)...)
+			var spent time.Duration
+			n := 0
+			for n < b.N {
+				send(test.before())
+				before := serverTime(b, client)
+				send(test.timed())
+				spent += serverTime(b, client) - before
+				n += size
+			}
+			b.ReportMetric(float64(spent)/float64(n), "server-ns/op")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+func keysOf(calls []*call) []string {
+	var keys []string
+	for _, c := range calls {
+		keys = append(keys, c.question.key)
+	}
+	return keys
+}
+
+// serverTime is the processor time that the server has used.
+func serverTime(b *testing.B, client *redis.Client) time.Duration {
+	info, err := client.Info(context.Background(), "cpu").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var sum float64
+	for line := range strings.SplitSeq(info, "\r\n") {
+		if text, ok := strings.CutPrefix(line, "used_cpu_user_main_thread:"); ok {
+			seconds, _ := strconv.ParseFloat(text, 64)
+			sum += seconds
+		}
+		if text, ok := strings.CutPrefix(line, "used_cpu_sys_main_thread:"); ok {
+			seconds, _ := strconv.ParseFloat(text, 64)
+			sum += seconds
+		}
+	}
+	return time.Duration(sum * float64(time.Second))
 }
