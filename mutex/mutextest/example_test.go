@@ -53,6 +53,48 @@ func TestTransferSurvivesTheLossOfOneRedis(t *testing.T) {
 	}
 }
 
+func TestTransferMayTakeLongerThanItsLockLasts(t *testing.T) {
+	redis := mutextest.RunQuorum(t, 3)
+	b := openBank(t, redis)
+	if err := b.transfer(t.Context(), 100); err != nil { // the first one connects, which takes longer
+		t.Fatal(err)
+	}
+	const expiration = time.Second
+	err := b.locks.AccountTransfer.Synchronize(t.Context(), 4711, func(ctx context.Context) error {
+		redis.Node(0).Stop()
+		select {
+		case <-time.After(3 * expiration / 2):
+			return b.locks.AccountTransfer.Synchronize(ctx, 4711, func(context.Context) error { return nil }, mutex.WithWait(0))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}, mutex.WithExpiration(expiration))
+	if !errors.Is(err, mutex.ErrAlreadyLocked) || errors.Is(err, mutex.ErrLockLost) {
+		t.Errorf("%v; want a lock that is still held", err)
+	}
+	if _, held := redis.Holder("account:4711:transfer"); held {
+		t.Error("the lock is still held after the transfer")
+	}
+}
+
+// A transfer that outlives its lock must stop: this is how a test takes the lock away from it.
+func TestTransferStopsWhenItsLockIsLost(t *testing.T) {
+	redis := mutextest.RunQuorum(t, 3)
+	b := openBank(t, redis)
+	if err := b.transfer(t.Context(), 100); err != nil {
+		t.Fatal(err)
+	}
+	err := b.locks.AccountTransfer.Synchronize(t.Context(), 4711, func(ctx context.Context) error {
+		redis.Node(0).Stop()
+		redis.Node(1).Stop()
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}, mutex.WithExpiration(time.Second))
+	if !errors.Is(err, mutex.ErrLockLost) {
+		t.Errorf("%v; want ErrLockLost", err)
+	}
+}
+
 func TestTransferDoesNothingWithoutAQuorum(t *testing.T) {
 	redis := mutextest.RunQuorum(t, 3)
 	b := openBank(t, redis)

@@ -124,7 +124,8 @@ func (r *Redis) Close() {
 	r.releasePort()
 }
 
-// Expire ends key now, as if its expiration had passed. False: there is no such key.
+// Expire ends key now, as if its expiration had passed. False: there is no such key. A holder that renews its lock sets the
+// key again, unless somebody else is faster.
 func (r *Redis) Expire(key string) bool { return r.memory.Del(key) }
 
 // Holder returns the owner value of the lock that is held at key. False: nobody holds it.
