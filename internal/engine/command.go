@@ -113,7 +113,7 @@ func interpret(command redis.Cmder, calls []*call) {
 		}
 		calls[0].reply = r
 	case *redis.IntCmd:
-		calls[0].reply = scriptReply(c.Val())
+		calls[0].reply = scriptReply(q.op, c.Val())
 	case *redis.Cmd:
 		switch value := c.Val().(type) {
 		case string:
@@ -122,7 +122,7 @@ func interpret(command redis.Cmder, calls []*call) {
 				calls[0].reply = reply{answer: Granted, owner: value}
 			case q.op != queue && len(value) == len(calls):
 				for i, call := range calls {
-					call.reply = oneOfSeveral(value[i])
+					call.reply = oneOfSeveral(q.op, value[i])
 				}
 			default:
 				fill(calls, reply{answer: Refused, err: errMisfit})
@@ -131,7 +131,7 @@ func interpret(command redis.Cmder, calls []*call) {
 			if q.op == notice {
 				calls[0].reply = reply{answer: Granted}
 			} else {
-				fill(calls, scriptReply(value))
+				fill(calls, scriptReply(q.op, value))
 			}
 		case []any:
 			fill(calls, refusal(q, value))
@@ -143,26 +143,30 @@ func interpret(command redis.Cmder, calls []*call) {
 	}
 }
 
-func scriptReply(value int64) reply {
-	switch value {
-	case 1:
+func scriptReply(o op, value int64) reply {
+	switch {
+	case value == 1:
 		return reply{answer: Granted}
-	case 0:
+	case value == 2 && o == release:
+		return reply{answer: Granted, awaited: true}
+	case value == 0:
 		return reply{answer: Gone}
-	case -1:
+	case value == -1:
 		return reply{answer: Taken}
 	default:
 		return reply{answer: Refused, err: errMisfit}
 	}
 }
 
-func oneOfSeveral(answer byte) reply {
-	switch answer {
-	case '1':
+func oneOfSeveral(o op, answer byte) reply {
+	switch {
+	case answer == '1':
 		return reply{answer: Granted}
-	case '0':
+	case answer == '2' && o == release:
+		return reply{answer: Granted, awaited: true}
+	case answer == '0':
 		return reply{answer: Gone}
-	case '-':
+	case answer == '-':
 		return reply{answer: Taken}
 	default:
 		return reply{answer: Refused, err: errTogether}

@@ -122,6 +122,43 @@ func TestProcessesShareALockFairly(t *testing.T) {
 	}
 }
 
+// TestWhoIsFarAwayGetsTurns has somebody near the nodes ask for the lock again and again, sooner than somebody far away can
+// after hearing of a release.
+func TestWhoIsFarAwayGetsTurns(t *testing.T) {
+	for _, nodes := range []int{1, 3} {
+		t.Run(fmt.Sprint(nodes), func(t *testing.T) {
+			simulate(t, nodes, patientSettings, func(t *testing.T, s *sim) {
+				byEngine, _, _, _ := s.share([]*sim{s, s.distant(4 * time.Millisecond)}, 1, 10*time.Millisecond, 2*time.Second)
+				if least, most := leastAndMost(byEngine); float64(most) > 1.3*float64(least) {
+					t.Errorf("the near one had %d turns, the far one %d", byEngine[0], byEngine[1])
+				}
+			})
+		})
+	}
+}
+
+func TestProcessesThatUseAKeyWithoutWaitingListenToNothing(t *testing.T) {
+	simulate(t, 3, patientSettings, func(t *testing.T, s *sim) {
+		engines := []*sim{s, s.another(), s.another()}
+		s.share(engines, 2, time.Millisecond, time.Second) // then they know of each other
+		for range 300 {
+			for _, e := range engines {
+				e.letGo(e.acquire())
+				time.Sleep(30 * time.Millisecond)
+			}
+		}
+		for i, n := range s.nodes {
+			n.with(func(n *simNode) {
+				for _, sub := range n.subs {
+					if !sub.closed() {
+						t.Errorf("somebody still listens at node %c, to %v", 'A'+i, sub.channels)
+					}
+				}
+			})
+		}
+	})
+}
+
 // passed is a lock on "k" that will be handed over within the process, and who it will be handed to.
 func (s *sim) passed() (*Lock, <-chan acquired) {
 	s.t.Helper()

@@ -53,6 +53,8 @@ type line struct {
 	ends bool
 	// outage says that the last attempt failed for lack of a quorum, not because the lock was held.
 	outage bool
+	// listens says that the nodes were asked to tell of the key's releases.
+	listens bool
 	// listening has a bit for each node that has confirmed that it tells of the key's releases, reconnected for each that
 	// would not do so for the first time.
 	listening, reconnected uint64
@@ -60,7 +62,7 @@ type line struct {
 	// Nodes are not equally fast: some may speak of the next release before others have spoken of the one before.
 	releases [4]announcedRelease
 	woken    bool
-	// used is when somebody last needed the line.
+	// used is when somebody last needed the line: stood in it, or waited elsewhere.
 	used moment
 }
 
@@ -197,7 +199,6 @@ func (ln *line) adopt(l *Lock) {
 	ln.turns = ln.length
 	ln.next, ln.named, ln.gone = "", false, 0
 	ln.outage, ln.ends, ln.woken = false, false, false
-	ln.used = l.since
 }
 
 // lost says that a lock ended otherwise than by release.
@@ -235,8 +236,10 @@ func (ln *line) passOn(l *Lock, now moment) *round {
 		return l.askRelease(now, true)
 	}
 	ln.holder = nil
-	ln.used = now
 	w := ln.first
+	if w != nil || len(ln.others) > 0 {
+		ln.used = now
+	}
 	switch {
 	case w != nil && !ln.busy && ln.turns > 0:
 		return ln.handOver(l, w, now) // unlocks

@@ -86,11 +86,32 @@ func (s *lines) join(m *Mutex, key string, w *waiter, failed *failure) *line {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	ln.used = s.engine.clock.now()
+	if !s.closed {
+		ln.listen()
+	}
 	ln.join(w, failed)
 	return ln
 }
 
-// add makes a line. If this process holds the lock already, the line knows. s.mu is held.
+// attend makes a line in which nobody stands, for this process released a lock for which others wait elsewhere: should it
+// get the lock again, those must be able to tell. Otherwise somebody who is nearer to the nodes than others could get it
+// again and again before any of them comes.
+func (s *lines) attend(m *Mutex, key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ln := s.find(m, key)
+	if ln == nil {
+		ln = s.add(m, key)
+	}
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if !ln.listens {
+		ln.used = s.engine.clock.now()
+	}
+}
+
+// add makes a line. If this process holds the lock already, the line knows. For a start its engine can be told of who
+// waits, no more. s.mu is held.
 func (s *lines) add(m *Mutex, key string) *line {
 	ln := &line{engine: s.engine, mutex: m, key: key, nodes: m.group(key), used: s.engine.clock.now()}
 	if s.closed {
@@ -110,13 +131,24 @@ func (s *lines) add(m *Mutex, key string) *line {
 	if l != nil {
 		ln.adopt(l)
 	}
+	for _, node := range ln.nodes {
+		node.listener.open()
+	}
+	return ln
+}
+
+// listen has the nodes tell of the key's releases. ln.mu is held.
+func (ln *line) listen() {
+	if ln.listens {
+		return
+	}
+	ln.listens = true
 	for i, node := range ln.nodes {
-		if node.listener.listen(keyChannel(key)) {
+		if node.listener.listen(keyChannel(ln.key)) {
 			ln.listening |= 1 << i
 			ln.reconnected |= 1 << i
 		}
 	}
-	return ln
 }
 
 func (s *lines) sweepLater() {
@@ -155,21 +187,30 @@ func (s *lines) clean() {
 	}
 }
 
-// isNeeded tells whether somebody stands in line, holds the lock, or did a moment ago.
+// isNeeded tells whether somebody waits, or did a moment ago. Who holds the lock does without a line until then.
 func (ln *line) isNeeded(now moment) bool {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
-	return ln.first != nil || ln.holder != nil || now.since(ln.used) < linger
+	return ln.first != nil || len(ln.others) > 0 || now.since(ln.used) < linger
 }
 
 // forget ends what a line that was removed listened to, unless another line for the key listens there. s.mu is held.
 func (s *lines) forget(ln *line) {
 	s.count.Add(-1)
 	for _, node := range ln.nodes {
-		if !slices.ContainsFunc(s.byKey[ln.key], func(other *line) bool { return slices.Contains(other.nodes, node) }) {
+		if ln.isListening() && !slices.ContainsFunc(s.byKey[ln.key], func(other *line) bool {
+			return slices.Contains(other.nodes, node) && other.isListening()
+		}) {
 			node.listener.ignore(keyChannel(ln.key))
 		}
+		node.listener.shut()
 	}
+}
+
+func (ln *line) isListening() bool {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	return ln.listens
 }
 
 // at calls f for each line for the key that stands at the node, with the node's place in it, and returns false if there is

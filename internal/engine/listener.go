@@ -49,12 +49,34 @@ type listener struct {
 	// leaving are those that nobody listens to any more, of which the server doesn't know yet, and whether it had confirmed
 	// them.
 	leaving map[string]bool
+	// users counts the lines that need the engine's own channel.
+	users int
 	// changed tells the keeper that something is new; nil if no keeper runs.
 	changed chan struct{}
 	keepers sync.WaitGroup
 }
 
-// listen has a channel's messages sent to the engine. It returns true if the server has confirmed that they are already.
+// open has the messages to this engine arrive; shut says that one of those who opened no longer needs them.
+func (l *listener) open() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users++
+	if l.changed == nil && !l.isClosing() {
+		l.changed = make(chan struct{}, 1)
+		l.channels = map[string]bool{engineChannel(l.engine.owners.name): false}
+		l.keepers.Go(l.keep)
+	}
+}
+
+func (l *listener) shut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users--
+	l.tellKeeper()
+}
+
+// listen has a channel's messages arrive too, until who opened the listener shuts it or ignores the channel. It returns
+// true if the server has confirmed that they do already.
 func (l *listener) listen(channel string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,19 +86,10 @@ func (l *listener) listen(channel string) bool {
 	if confirmed, ok := l.channels[channel]; ok {
 		return confirmed
 	}
-	if l.channels == nil {
-		l.channels = make(map[string]bool)
-	}
 	confirmed := l.leaving[channel] // then the server was not asked to stop, and will not confirm it again
 	l.channels[channel] = confirmed
 	delete(l.leaving, channel)
-	if l.changed == nil {
-		l.changed = make(chan struct{}, 1)
-		l.channels[engineChannel(l.engine.owners.name)] = false
-		l.keepers.Go(l.keep)
-	} else {
-		l.tellKeeper()
-	}
+	l.tellKeeper()
 	return confirmed
 }
 
@@ -239,10 +252,8 @@ func (l *listener) read(sub subscription, answered chan<- struct{}) {
 func (l *listener) idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for channel := range l.channels {
-		if channel != engineChannel(l.engine.owners.name) && !l.isClosing() {
-			return false
-		}
+	if l.users > 0 && !l.isClosing() {
+		return false
 	}
 	l.channels, l.leaving, l.changed = nil, nil, nil
 	return true

@@ -411,3 +411,44 @@ func TestListenersOfARealServerEnd(t *testing.T) {
 		t.Errorf("somebody listens to %s", channels)
 	}
 }
+
+func TestReleaseTellsWhetherSomebodyListens(t *testing.T) {
+	server := redistest.Start(t)
+	sub := realSubscription(t, &redis.Options{Addr: server.Addr(), MaxRetries: -1, Protocol: 2})
+	if err := sub.listen([]string{keyChannel("a"), engineChannel("e")}); err != nil {
+		t.Fatal(err)
+	}
+	next(t, sub)
+	next(t, sub)
+	q := func(key, engine string) *question {
+		q := newQuestion(release, key, "o", 0)
+		if engine != "" {
+			q.channel, q.message = engineChannel(engine), "wake"
+		}
+		return q
+	}
+	for name, test := range map[string]struct {
+		batch []*question
+		want  []bool
+	}{
+		"one":                  {[]*question{q("a", "")}, []bool{true}},
+		"one of another key":   {[]*question{q("b", "")}, []bool{false}},
+		"several":              {[]*question{q("b", ""), q("a", ""), q("c", "")}, []bool{false, true, false}},
+		"to one by name":       {[]*question{q("a", "e")}, []bool{false}},
+		"to one who is gone":   {[]*question{q("a", "gone")}, []bool{true}},
+		"to one, and no other": {[]*question{q("b", "gone")}, []bool{false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, key := range []string{"a", "b", "c"} {
+				server.CLI("SET", key, "o")
+			}
+			calls := batchOf(test.batch...)
+			realWire(t, server).exec(time.Now().Add(time.Second), calls)
+			for i, c := range calls {
+				if c.reply.answer != Granted || c.reply.awaited != test.want[i] {
+					t.Errorf("answer %d is %v (%v), awaited %v; want %v", i, c.reply.answer, c.reply.err, c.reply.awaited, test.want[i])
+				}
+			}
+		})
+	}
+}

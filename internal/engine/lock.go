@@ -283,6 +283,9 @@ func (l *Lock) awaitRelease(r *round) error {
 	o, _ := r.wait(context.Background())
 	switch {
 	case o.won():
+		if o.awaited > 0 {
+			m.engine.lines.attend(m, l.Key())
+		}
 		return nil
 	case o.blocks(o.taken + o.gone):
 		return m.fail("release", l.Key(), &o, ErrNotHeld)

@@ -211,6 +211,7 @@ func (ln *line) heardWait(engine string, number uint64, hops int) {
 	switch {
 	case ln.holder != nil || ln.first != nil:
 		ln.addOthers([]string{engine})
+		ln.listen() // so as to stand in line, and not overtake them, for the next lock
 	case ln.next != "" && ln.next != engine && hops < maxHops:
 		ln.tell(ln.nodes, ln.next, waitMessage(engine, number, hops+1, ln.key))
 	default:

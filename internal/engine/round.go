@@ -305,6 +305,7 @@ type tally struct {
 	gone     int
 	silent   int // no answer to the question: refused, timed out, down
 	rejected int // refused in a way that asking again would not change
+	awaited  int // granted releases that somebody listened for
 }
 
 func (t *tally) quorum() int { return t.nodes/2 + 1 }
@@ -315,6 +316,9 @@ func (t *tally) count(r reply) {
 	switch r.answer {
 	case Granted:
 		t.granted++
+		if r.awaited {
+			t.awaited++
+		}
 	case Taken, WrongType:
 		t.taken++
 	case Gone:

@@ -54,6 +54,7 @@ const otherType = "\x00other type"
 // simSender is a connection to a simNode on which questions are asked.
 type simSender struct {
 	*simNode
+	away   time.Duration // see farNode
 	cutOff chan struct{} // guarded by the node's mu; closed by an interruption of the batch under way
 }
 
@@ -86,7 +87,9 @@ func (s *simSender) exec(deadline time.Time, batch []*call) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		time.Sleep(s.away / 2)
 		s.simNode.exec(deadline, copies)
+		time.Sleep(s.away - s.away/2)
 	}()
 	select {
 	case <-done:
@@ -246,7 +249,8 @@ func (n *simNode) answer(q *question) reply {
 		}
 		delete(n.keys, q.key)
 		if q.channel == "" || n.publish(q.channel, q.message) == 0 {
-			n.publish(keyChannel(q.key), q.owner[:min(len(q.owner), idLength)])
+			heard := n.publish(keyChannel(q.key), q.owner[:min(len(q.owner), idLength)])
+			return reply{answer: Granted, awaited: heard > 0}
 		}
 	case read:
 		if stands == "" {
@@ -280,12 +284,27 @@ func (n *simNode) publish(channel, message string) int {
 	return listening
 }
 
+// farNode is a node as one sees it who is further away.
+type farNode struct {
+	*simNode
+	away time.Duration // to and fro
+}
+
+func (n *farNode) sender() sender { return &simSender{simNode: n.simNode, away: n.away} }
+
+func (n *farNode) subscribe(timeout time.Duration) subscription {
+	s := n.simNode.subscribe(timeout).(*simSubscription)
+	n.with(func(*simNode) { s.away = n.away })
+	return s
+}
+
 // simSubscription is a connection to a simNode on which messages arrive.
 type simSubscription struct {
 	node     *simNode
 	channels map[string]bool // guarded by the node's mu
 	// dead is a connection of which neither side has noticed that it broke; guarded by the node's mu.
 	dead   bool
+	away   time.Duration // see farNode
 	events chan event
 	broken chan struct{}
 	once   sync.Once
@@ -306,7 +325,7 @@ func (n *simNode) subscribe(time.Duration) subscription {
 
 // send has an event arrive after a delay.
 func (s *simSubscription) send(e event, delay time.Duration) {
-	time.AfterFunc(delay, func() {
+	time.AfterFunc(delay+s.away/2, func() {
 		select {
 		case s.events <- e:
 		case <-s.broken:
@@ -497,11 +516,7 @@ func simulate(t *testing.T, nodes int, settings Settings, test func(t *testing.T
 	synctest.Test(t, func(t *testing.T) {
 		s := &sim{t: t}
 		s.engine = New(Options{})
-		s.engine.clock.ahead = func() time.Duration {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.ahead
-		}
+		s.engine.clock.ahead = s.sleptFor
 		if settings.Name == "" {
 			settings.Name = "Test"
 		}
@@ -535,12 +550,16 @@ func simulate(t *testing.T, nodes int, settings Settings, test func(t *testing.T
 }
 
 // another is another process's engine on the same nodes.
-func (s *sim) another() *sim {
+func (s *sim) another() *sim { return s.distant(0) }
+
+// distant is another process's engine from which it is further to the nodes.
+func (s *sim) distant(away time.Duration) *sim {
 	s.t.Helper()
 	other := &sim{t: s.t, engine: New(Options{}), nodes: s.nodes}
+	other.engine.clock.ahead = other.sleptFor
 	var group []*Node
 	for i, n := range s.nodes {
-		group = append(group, other.engine.addNode(string(rune('A'+i)), n, 1, s.mutex.groups[0][i].lane.timeout, simReconnection))
+		group = append(group, other.engine.addNode(string(rune('A'+i)), &farNode{n, away}, 1, s.mutex.groups[0][i].lane.timeout, simReconnection))
 	}
 	m, err := other.engine.NewMutex(s.mutex.settings, [][]*Node{group})
 	if err != nil {
@@ -684,6 +703,12 @@ func (s *sim) sleepAhead(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ahead += d
+}
+
+func (s *sim) sleptFor() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ahead
 }
 
 // wantError checks that err is all the errors given.

@@ -75,6 +75,8 @@ type reply struct {
 	// of the latter's expiration.
 	owner string
 	left  time.Duration
+	// awaited says that somebody heard of the release who listens to the key.
+	awaited bool
 	// unknown says that the question may have reached the node although no answer did: it may have been carried out, or
 	// may yet be.
 	unknown bool

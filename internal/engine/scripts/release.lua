@@ -2,15 +2,19 @@
 -- KEYS[1]: the key.  ARGV[1]: the owner value.
 -- Optionally ARGV[2]: the channel of the one waiter to tell instead of all; ARGV[3]: what to tell it. If it doesn't listen
 -- any more, all are told.
--- Returns 1: deleted; 0: nothing stands at the key; -1: another owner's value stands there.
+-- Returns 1: deleted; 2: deleted, and somebody heard of it who listens to the key; 0: nothing stands at the key;
+--   -1: another owner's value stands there.
 local owner = redis.call('get', KEYS[1])
 if owner == ARGV[1] then
-  local deleted = redis.call('del', KEYS[1])
+  redis.call('del', KEYS[1])
   -- A server that refuses this releases all the same.
   if not (ARGV[2] and redis.pcall('publish', ARGV[2], ARGV[3]) ~= 0) then
-    redis.pcall('publish', 'mutexgen:key:' .. KEYS[1], string.sub(ARGV[1], 1, 8))
+    local heard = redis.pcall('publish', 'mutexgen:key:' .. KEYS[1], string.sub(ARGV[1], 1, 8))
+    if type(heard) == 'number' and heard > 0 then
+      return 2
+    end
   end
-  return deleted
+  return 1
 end
 if owner then
   return -1
