@@ -203,10 +203,8 @@ func TestServerWithoutRoomForAnotherClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		answer := make([]byte, len("+PONG"))
-		if _, err := c.Write([]byte("PING\r\n")); err == nil {
-			_, err = io.ReadFull(c, answer)
-		}
-		if string(answer) != "+PONG" {
+		_, err = c.Write([]byte("PING\r\n"))
+		if _, readErr := io.ReadFull(c, answer); errors.Join(err, readErr) != nil || string(answer) != "+PONG" {
 			c.Close()
 			return false
 		}
