@@ -17,8 +17,8 @@ type claim struct {
 	// life is the longest that a key of this claim may live on a node from the last question on, in nanoseconds.
 	life atomic.Int64
 	// set has a bit for each node that holds the key or may hold it, doubt for each that may yet carry out a question
-	// whose answer never came, late for each where that is an extension. Whoever deletes the key of a late acquire is
-	// rid of it; a late extension would set it again.
+	// whose answer never came, late for each where the key may be set again after it was deleted: because that is an
+	// extension, or because an extension set the key before. Whoever deletes the key of a late acquire is rid of it.
 	set, doubt, late atomic.Uint64
 	// over says that the claim is being released. From then on nothing but that is asked for in its name.
 	over atomic.Bool
@@ -35,6 +35,8 @@ func (c *claim) noted(o op, index int, r reply) {
 		if o == extend {
 			c.late.Or(bit)
 		}
+	} else if o == extend && r.answer == Granted {
+		c.late.Or(bit & c.doubt.Load())
 	}
 }
 

@@ -447,3 +447,37 @@ func TestRenewalOfALockThatEndedChangesNothing(t *testing.T) {
 		s.wantNoKey()
 	})
 }
+
+// TestLateAcquireIsReleasedAlthoughARenewalWasDeletedBeforeItCame has a node carry out the acquire only after the lock was
+// renewed there, and released.
+func TestLateAcquireIsReleasedAlthoughARenewalWasDeletedBeforeItCame(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		t.Run(fmt.Sprintf("handed over %v", waits), func(t *testing.T) {
+			settings := Settings{Expiration: 2 * time.Minute, NodeTimeout: 500 * time.Millisecond, Wait: Forever}
+			simulate(t, 3, settings, func(t *testing.T, s *sim) {
+				slow := func(n *simNode) { n.latency = 3 * time.Minute }
+				var lock *Lock
+				if waits {
+					held, waiter := s.passed()
+					s.nodes[0].with(slow)
+					s.letGo(held)
+					lock = s.got(waiter)
+					lock.renew()
+				} else {
+					s.nodes[0].with(slow)
+					lock = s.renewed()
+				}
+				time.Sleep(time.Second)
+				s.nodes[0].with(func(n *simNode) { n.latency = simLatency })
+				time.Sleep(50 * time.Second)
+				if s.nodes[0].owner("k") != lock.claim.owner {
+					t.Fatal("the lock was not renewed where it was not got yet: the test tests nothing")
+				}
+				s.letGo(lock)
+				time.Sleep(70 * time.Second) // by when the acquire has come
+				s.wantNoKey()
+				time.Sleep(2 * time.Minute)
+			})
+		})
+	}
+}
