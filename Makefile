@@ -9,6 +9,12 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 test: tools check
 	go build -race ./...
 	go test -race -p 1 -timeout 8m ./...
+	$(MAKE) test-bench
+
+# bench is a module of its own, for its dependencies are.
+.PHONY: test-bench
+test-bench:
+	cd bench && go vet ./... && go test -p 1 ./...
 
 # What the tests need besides Go: redis-server, and a C compiler for the race detector.
 .PHONY: tools
