@@ -47,6 +47,15 @@ func (l *lane) settleAll() {
 	l.settle()
 }
 
+// settleNow asks for every debt: a connection broke, and the node answers on another.
+func (l *lane) settleNow() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.settleAll()
+	}
+}
+
 // settle asks for the debts that are due, forgets those that expired and plans the next time. l.mu is held.
 func (l *lane) settle() {
 	now := time.Now()

@@ -219,6 +219,7 @@ func (s *stream) flush() {
 			s.goDown(*failed)
 			return
 		}
+		s.lane.settleNow()
 	}
 	for {
 		batch := s.next()
@@ -229,10 +230,14 @@ func (s *stream) flush() {
 		if s.recycle(batch) {
 			runtime.Gosched()
 		}
-		if failed != nil && !s.stillAnswers(s.lane.timeout) {
+		if failed == nil {
+			continue
+		}
+		if !s.stillAnswers(s.lane.timeout) {
 			s.goDown(*failed)
 			return
 		}
+		s.lane.settleNow()
 	}
 }
 

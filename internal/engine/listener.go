@@ -373,6 +373,9 @@ func (s *wireSubscription) receive() (e event, err error) {
 		}
 	}()
 	received, err := s.pubsub.ReceiveTimeout(context.Background(), 0)
+	if isReply(err) { // the server refuses something, which is a sign of life; to make the connection again would not help
+		return event{}, nil
+	}
 	if err != nil {
 		return event{}, err
 	}

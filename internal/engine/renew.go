@@ -179,6 +179,9 @@ func (l *Lock) nextExpiration(now moment) (expiration time.Duration, last bool) 
 	}
 	// What is valid for so long has an expiration that is longer by its drift.
 	left := most - now.since(l.since)
+	if left >= expiration {
+		return expiration, false
+	}
 	allowed := time.Duration(float64(left+driftFloor) / (1 - m.settings.DriftFactor)).Truncate(time.Millisecond)
 	if allowed >= expiration {
 		return expiration, false

@@ -10,7 +10,8 @@ type Trace struct {
 	Acquired func(mutex, key string, attempts int, took time.Duration)
 	// Refused is called when an acquire ended without a lock. The error is the one that the caller gets.
 	Refused func(mutex, key string, attempts int, took time.Duration, err error)
-	// Extended is called when an extension ended, with the error that the caller gets.
+	// Extended is called when an extension ended, with the error that the caller gets; also when a renewal did, about whose
+	// errors nobody else hears: it is tried again until the lock is lost.
 	Extended func(mutex, key string, err error)
 	// Released is called when a release ended; held is how long the lock was held. A release that failed leaves the key
 	// to its expiration.

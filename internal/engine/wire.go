@@ -219,17 +219,20 @@ func scriptUnknown(calls []*call) bool { return hasCode(calls[0].reply.err, "NOS
 // unsettled are the calls to ask again, by command. Denied says that the user may not do something for several locks.
 func (w *wireSender) unsettled() (again [][]*call, denied bool) {
 	var freed map[string]bool // keys that a release of the next round frees
+	handing := false          // a handover comes only now, so the release of its next owner has come too soon
 	for _, calls := range w.asked {
 		before := len(again)
 		first, o := &calls[0].reply, calls[0].question.op
 		switch {
 		case scriptUnknown(calls):
 			again = append(again, calls)
-		case len(calls) > 1:
-			whole := first.answer == Refused && first.err != errTogether
+			handing = handing || o == handover
+		case len(calls) > 1 || o == release && handing:
+			whole := len(calls) > 1 && first.answer == Refused && first.err != errTogether
 			denied = denied || whole && noPermission(first.err)
 			for i, c := range calls {
-				if whole && !first.broken || c.reply.err == errTogether {
+				early := o == release && handing && (c.reply.answer == Taken || c.reply.answer == Gone)
+				if whole && !first.broken || c.reply.err == errTogether || early {
 					again = append(again, calls[i:i+1])
 				}
 			}
