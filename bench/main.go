@@ -6,7 +6,7 @@
 // tables show medians. What it prints is Markdown, what it does meanwhile it tells on standard error. The whole takes
 // nearly ten minutes, and wants a machine with nothing else to do.
 //
-//	-quick   measures less, in about a minute: for a first look, not for conclusions
+//	-quick   measures less, in two or three minutes: for a first look, not for conclusions
 //	-run     runs only the scenarios whose name matches
 //	-docs    also puts the tables into performance.md in that folder, between the markers <!-- bench:NAME --> and
 //	         <!-- /bench:NAME -->, or where there is no such file into performance-tables.md, and the charts beside it
@@ -53,7 +53,7 @@ const (
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	quick := flags.Bool("quick", false, "measure less, in about a minute")
+	quick := flags.Bool("quick", false, "measure less, in two or three minutes")
 	pattern := flags.String("run", "", "run only the scenarios whose name matches this regular expression")
 	docs := flags.String("docs", "", "also write tables and charts into this folder")
 	list := flags.Bool("list", false, "list the scenarios")

@@ -5,6 +5,7 @@ package contest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"time"
 )
@@ -27,7 +28,7 @@ type Outcome[S any] struct {
 	Err error
 }
 
-// ErrHangs means that a slice did not end in its time. What it left running may still disturb the others.
+// ErrHangs means that a slice was not done in its time. What it left running may still disturb the others.
 var ErrHangs = errors.New("hangs")
 
 // Run has every entrant take its slice in each round, in an order that begins with another entrant each time. A slice
@@ -62,7 +63,8 @@ func Run[S any](ctx context.Context, rounds int, limit time.Duration, entrants [
 // patience is what a slice may take after its context has ended.
 const patience = 2 * time.Second
 
-// Bounded runs a slice with a context that ends after the limit, and gives up with ErrHangs on one that runs on then.
+// Bounded runs a slice with a context that ends after the limit. It returns ErrHangs if that is what the slice failed of,
+// and gives up on one that runs on then.
 func Bounded[S any](ctx context.Context, limit time.Duration, slice func(context.Context) (S, error)) (S, error) {
 	type result struct {
 		sample S
@@ -75,6 +77,7 @@ func Bounded[S any](ctx context.Context, limit time.Duration, slice func(context
 		s, err := slice(ctx)
 		done <- result{s, err}
 	}()
+	hangs := fmt.Errorf("%w: not done within %v", ErrHangs, limit)
 	select {
 	case r := <-done:
 		return r.sample, r.err
@@ -82,8 +85,11 @@ func Bounded[S any](ctx context.Context, limit time.Duration, slice func(context
 	}
 	select {
 	case r := <-done:
+		if errors.Is(r.err, context.DeadlineExceeded) {
+			return r.sample, hangs
+		}
 		return r.sample, r.err
 	case <-time.After(patience):
-		return *new(S), ErrHangs
+		return *new(S), hangs
 	}
 }

@@ -61,6 +61,7 @@ func TestASliceThatHangsIsGivenUp(t *testing.T) {
 		outcomes, err := Run(t.Context(), 2, time.Second, []Entrant[int]{
 			{Name: "hangs", Slice: func(context.Context) (int, error) { <-end; return 0, nil }},
 			{Name: "ends late", Slice: func(ctx context.Context) (int, error) { <-ctx.Done(); return 7, nil }},
+			{Name: "is not done", Slice: func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +72,10 @@ func TestASliceThatHangsIsGivenUp(t *testing.T) {
 		if !slices.Equal(outcomes[1].Slices, []int{7, 7}) {
 			t.Errorf("the one that ends with its context: %+v", outcomes[1])
 		}
-		if took := time.Since(start); took != 3*time.Second+patience {
+		if !errors.Is(outcomes[2].Err, ErrHangs) {
+			t.Errorf("the one that isn't done when its context ends: %v", outcomes[2].Err)
+		}
+		if took := time.Since(start); took != 4*time.Second+patience {
 			t.Errorf("it took %v", took)
 		}
 		close(end)

@@ -132,11 +132,12 @@ func TestContestantsWithDatabasesOfTheirOwnDoNotMeet(t *testing.T) {
 	}
 }
 
+// Without rueidislock: now and then its waiters sleep through the release, and wait until somebody else comes.
 func TestWhoWaitsGetsTheLock(t *testing.T) {
 	servers := start(t, 1)
 	for name, v := range map[string]Variant{
 		"ours": Ours(), "redsync": RedsyncDelayed(time.Millisecond), "redislock": RedislockDelayed(time.Millisecond),
-		"rueidislock, README": RueidislockReadme, "rueidislock, default": RueidislockDefault, "token": Token(),
+		"token": Token(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := Forge(t.Context(), servers[0].Addr(), "a"); name == "token" && err != nil {

@@ -20,7 +20,7 @@ const (
 )
 
 // handoverDelays are the pauses between attempts that are tried for the libraries that have to ask again and again.
-var handoverDelays = []time.Duration{time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond}
+var handoverDelays = []time.Duration{time.Millisecond, 5 * time.Millisecond}
 
 // redsyncWaiting are redsync's default pauses and shorter ones.
 func redsyncWaiting(options ...redsync.Option) []contestant.Variant {
@@ -31,14 +31,13 @@ func redsyncWaiting(options ...redsync.Option) []contestant.Variant {
 	return variants
 }
 
-// handoverLibraries are those that wait on one node. For the peers half of the rounds do: no bar hangs on their second
-// digit.
-func handoverLibraries(size Slices) []library {
+// handoverLibraries are those that wait on one node. For the peers one round will do: no bar hangs on their second digit.
+func handoverLibraries() []library {
 	var redislocks []contestant.Variant
 	for _, delay := range handoverDelays {
 		redislocks = append(redislocks, contestant.RedislockDelayed(delay))
 	}
-	rounds := (size.Rounds + 1) / 2
+	const rounds = 1
 	return []library{
 		{name: tokenName, kind: report.Limit, variants: []contestant.Variant{contestant.Token()}},
 		ours(),
@@ -80,7 +79,7 @@ func handovers(r *Run) (Result, error) {
 		if barred {
 			q.size = r.Size.Handover
 		}
-		q.libraries = handoverLibraries(q.size)
+		q.libraries = handoverLibraries()
 		all, outcomes, err := r.queue(q)
 		if err != nil {
 			return Result{}, err
@@ -107,7 +106,7 @@ func handoversLocal(r *Run) (Result, error) {
 	}
 	waiters := slices.Max(r.Size.Waiters)
 	all, outcomes, err := r.queue(queueing{
-		nodes: 1, waiters: waiters, clients: 1, libraries: handoverLibraries(r.Size.Handover), size: r.Size.Handover,
+		nodes: 1, waiters: waiters, clients: 1, libraries: handoverLibraries(), size: r.Size.Handover,
 	})
 	if err != nil {
 		return Result{}, err

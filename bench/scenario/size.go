@@ -2,7 +2,7 @@ package scenario
 
 import "time"
 
-// Size is how much is measured. All slices are short and their number is odd, so that a median is one of them.
+// Size is how much is measured. Slices are short and many, where time allows.
 type Size struct {
 	// RampUp precedes what counts, Trial is how long a variant is tried.
 	RampUp, Trial time.Duration
@@ -42,22 +42,23 @@ type Slices struct {
 	Time   time.Duration
 }
 
-// Full is for figures that are to be believed.
+// Full is for figures that are to be believed: some eight and a half minutes.
 func Full() Size {
 	return Size{
 		RampUp: 40 * time.Millisecond, Trial: 80 * time.Millisecond, Limit: 12 * time.Second,
-		Pair: Slices{11, 100 * time.Millisecond}, AllocationPairs: 1000,
-		Throughput: Slices{7, 200 * time.Millisecond}, Sweep: Slices{3, 100 * time.Millisecond},
+		Pair: Slices{9, 100 * time.Millisecond}, AllocationPairs: 1000,
+		Throughput: Slices{5, 200 * time.Millisecond}, Sweep: Slices{3, 70 * time.Millisecond},
 		Goroutines: []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
-		Handover:   Slices{3, 2500 * time.Millisecond}, HandoverSweep: Slices{2, 500 * time.Millisecond},
+		Handover:   Slices{3, 2 * time.Second}, HandoverSweep: Slices{2, 400 * time.Millisecond},
 		Waiters:     []int{1, 2, 4, 8, 16, 32, 64, 128},
-		FaultRounds: 3, Healthy: 500 * time.Millisecond, Faulty: time.Second, FaultPatience: 6 * time.Second, FaultGrace: 2500 * time.Millisecond,
-		Renewed: Slices{2, 6 * time.Second}, RenewedLocks: 10_000, RenewedSettle: 2 * time.Second,
+		FaultRounds: 3, Healthy: 500 * time.Millisecond, Faulty: time.Second,
+		FaultPatience: 4 * time.Second, FaultGrace: 2 * time.Second,
+		Renewed: Slices{2, 5 * time.Second}, RenewedLocks: 10_000, RenewedSettle: 2 * time.Second,
 		Deadlines: 4_000, DeadlineGrace: 1500 * time.Millisecond,
 	}
 }
 
-// Quick is for a first look, in about a minute.
+// Quick is for a first look, in two or three minutes.
 func Quick() Size {
 	return Size{
 		RampUp: 20 * time.Millisecond, Trial: 40 * time.Millisecond, Limit: 5 * time.Second,
@@ -66,7 +67,7 @@ func Quick() Size {
 		Goroutines: []int{1, 8, 64, 512},
 		Handover:   Slices{1, 700 * time.Millisecond}, HandoverSweep: Slices{1, 300 * time.Millisecond},
 		Waiters:     []int{1, 16, 128},
-		FaultRounds: 1, Healthy: 200 * time.Millisecond, Faulty: 500 * time.Millisecond, FaultPatience: time.Second, FaultGrace: 2500 * time.Millisecond,
+		FaultRounds: 1, Healthy: 200 * time.Millisecond, Faulty: 500 * time.Millisecond, FaultPatience: time.Second, FaultGrace: 2 * time.Second,
 		Renewed: Slices{1, 3 * time.Second}, RenewedLocks: 2_000, RenewedSettle: time.Second,
 		Deadlines: 400, DeadlineGrace: 1500 * time.Millisecond,
 	}
