@@ -9,7 +9,8 @@
 //	-quick   measures less, in two or three minutes: for a first look, not for conclusions
 //	-run     runs only the scenarios whose name matches
 //	-docs    also puts the tables into performance.md in that folder, between the markers <!-- bench:NAME --> and
-//	         <!-- /bench:NAME -->, or where there is no such file into performance-tables.md, and the charts beside it
+//	         <!-- /bench:NAME -->, or where there is no such file into performance-tables.md, and the charts beside it;
+//	         with -run, only the tables and charts of those scenarios
 //	-list    lists the scenarios and what they measure
 //
 // The exit code is 0 if everything was measured, whatever came of it.
@@ -162,7 +163,9 @@ func measure(ctx context.Context, wanted []scenario.Scenario, size scenario.Size
 	share := others.Share()
 	fmt.Fprintf(stdout, "Other processes on this machine used %s of its processor time meanwhile.\n", share)
 	machine.Add("other processes meanwhile", share+" of the processor time")
-	measured.Tables = append(append([]*report.Table{machine}, measured.Tables...), all)
+	if len(wanted) == len(scenario.All) { // otherwise the documentation keeps those of the whole run
+		measured.Tables = append(append([]*report.Table{machine}, measured.Tables...), all)
+	}
 	return measured, nil
 }
 
