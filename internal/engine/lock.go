@@ -24,6 +24,8 @@ type Lock struct {
 	// expiration is the one that the deadline follows from.
 	expiration time.Duration
 	alarm      *alarm
+	// set is what the alarm is set to, on the monotonic clock: the deadline, or one before that was put off.
+	set time.Duration
 	// err is why the lock ended; nil while it is held.
 	err  error
 	done chan struct{} // made when asked for
@@ -86,7 +88,7 @@ func (l *Lock) hold(expiration time.Duration) bool {
 	if validity <= 0 {
 		return false
 	}
-	l.alarm = m.engine.alarms.set(l, validity)
+	l.alarm, l.set = m.engine.alarms.set(l, validity), l.deadline.mono
 	m.engine.held.add(l, now)
 	return true
 }
@@ -135,8 +137,14 @@ func (l *Lock) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
-		l.alarm.timer.Reset(-now.since(l.deadline))
+		l.setAlarm(now)
 	}
+}
+
+// setAlarm sets the alarm to the deadline. l.mu is held.
+func (l *Lock) setAlarm(now moment) {
+	l.alarm.timer.Reset(-now.since(l.deadline))
+	l.set = l.deadline.mono
 }
 
 // check ends the lock if its deadline has passed, on either clock. It returns true if that, or something else, ended it.
@@ -376,7 +384,11 @@ func (l *Lock) prolong(start moment, expiration time.Duration) error {
 	}
 	if -now.since(deadline) > left {
 		l.deadline, l.expiration = deadline, expiration
-		// The alarm stays set to the old deadline; when it fires it finds the new one.
+		// Not every time: an alarm that fires early finds the new deadline. But to fire takes more than to be set, so it is
+		// set before it would come to that.
+		if l.set-now.mono < expiration/2 {
+			l.setAlarm(now)
+		}
 	}
 	l.mu.Unlock()
 	return nil

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -13,7 +12,7 @@ import (
 type renewals struct {
 	clock *clock
 
-	mu    sync.Mutex // guards what follows, and the renewals' due and place
+	mu    sync.Mutex // guards what follows, and the renewals' places
 	queue renewalHeap
 	timer *time.Timer
 	// set is what the timer is set to; zero if it isn't.
@@ -25,8 +24,7 @@ type renewals struct {
 type renewal struct {
 	lock       *Lock
 	expiration time.Duration
-	// due is on the monotonic clock. place is the one in the heap, -1 outside.
-	due   time.Duration
+	// place is the one in the schedule's heap, -1 outside.
 	place int
 	// last says that the lock lasts until max_hold, beyond which it is not renewed. It is guarded by the lock's mu.
 	last bool
@@ -56,7 +54,7 @@ func (r *renewal) interval() time.Duration {
 func (r *renewal) retry() time.Duration { return max(r.expiration/20, time.Millisecond) }
 
 // gather is how much before its time a renewal may go, so that it travels with others.
-func (r *renewal) gather() time.Duration { return min(r.expiration/50, 200*time.Millisecond) }
+func (r *renewal) gather() time.Duration { return min(r.expiration/30, 200*time.Millisecond) }
 
 // add plans the first renewal.
 func (s *renewals) add(r *renewal, due time.Duration) {
@@ -65,8 +63,7 @@ func (s *renewals) add(r *renewal, due time.Duration) {
 	if s.closed || r.place >= 0 || r.lock.over() {
 		return
 	}
-	r.due = due
-	heap.Push(&s.queue, r)
+	s.queue.add(r, due)
 	s.setTimer()
 }
 
@@ -75,8 +72,7 @@ func (s *renewals) again(r *renewal, due time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.place >= 0 {
-		r.due = due
-		heap.Fix(&s.queue, r.place)
+		s.queue.move(r.place, due)
 		s.setTimer()
 	}
 }
@@ -85,7 +81,7 @@ func (s *renewals) remove(r *renewal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.place >= 0 {
-		heap.Remove(&s.queue, r.place)
+		s.queue.remove(r.place)
 	}
 }
 
@@ -113,10 +109,9 @@ func (s *renewals) run() {
 	now := s.clock.now()
 	var due []*Lock
 	for len(s.queue) > 0 && !s.closed && s.queue[0].due-s.queue[0].gather() <= now.mono {
-		r := s.queue[0]
+		r := s.queue[0].renewal
 		due = append(due, r.lock)
-		r.due = now.mono + r.interval()
-		heap.Fix(&s.queue, 0)
+		s.queue.move(0, now.mono+r.interval())
 	}
 	s.set = 0
 	s.setTimer()
@@ -130,8 +125,8 @@ func (s *renewals) run() {
 func (s *renewals) slept(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.queue {
-		r.due -= d // which keeps the heap's order
+	for i := range s.queue {
+		s.queue[i].due -= d // which keeps the heap's order
 	}
 	s.set = 0
 	s.setTimer()
@@ -250,29 +245,4 @@ func (r *renewal) isLast() bool {
 	r.lock.mu.Lock()
 	defer r.lock.mu.Unlock()
 	return r.last
-}
-
-// renewalHeap is ordered by due.
-type renewalHeap []*renewal
-
-func (h renewalHeap) Len() int           { return len(h) }
-func (h renewalHeap) Less(i, j int) bool { return h[i].due < h[j].due }
-
-func (h renewalHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
-}
-
-func (h *renewalHeap) Push(r any) {
-	r.(*renewal).place = len(*h)
-	*h = append(*h, r.(*renewal))
-}
-
-func (h *renewalHeap) Pop() any {
-	old := *h
-	r := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	r.place = -1
-	return r
 }
