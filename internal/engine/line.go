@@ -154,9 +154,6 @@ func (ln *line) leave(w *waiter) {
 		ln.busy, ln.ready = false, true
 	}
 	ln.remove(w)
-	if ln.ready && !ln.busy {
-		ln.poke()
-	}
 	ln.used = ln.engine.clock.now()
 	excuse := ln.desert()
 	ln.mu.Unlock()

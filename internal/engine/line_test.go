@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -187,6 +188,84 @@ func TestWhoLeavesWhileBeingHandedTheLockPassesItOn(t *testing.T) {
 	}
 }
 
+// TestEverythingAtTheSameMoment releases a lock, which is to be handed over, while its next owner leaves and somebody
+// extends it, again and again, for whatever comes first. Nobody is told of anything by a message.
+func TestEverythingAtTheSameMoment(t *testing.T) {
+	for _, nodes := range []int{1, 3} {
+		t.Run(fmt.Sprint(nodes), func(t *testing.T) {
+			simulate(t, nodes, patientSettings, func(t *testing.T, s *sim) {
+				for range 200 {
+					s.each(func(n *simNode) { n.silent = false })
+					held := s.acquire()
+					waiters, cancels := s.lineUp(4)
+					s.letGo(held)
+					held = s.got(waiters[0])
+					s.settle()
+					s.each(func(n *simNode) { n.silent = true })
+					start := time.Now()
+					go held.Extend(context.Background(), time.Minute)
+					go held.Release(context.Background())
+					go cancels[1]()
+					if a := <-waiters[1]; a.err == nil {
+						s.letGo(a.lock)
+					}
+					s.letGo(s.got(waiters[2]))
+					s.letGo(s.got(waiters[3]))
+					took(t, start, 2*simLatency, 12*simLatency)
+					s.settle()
+					s.wantNoKey()
+					for _, cancel := range cancels {
+						cancel()
+					}
+					if t.Failed() {
+						return
+					}
+				}
+				s.wantNothingLeft()
+			})
+		})
+	}
+}
+
+// TestReleaseWithoutTurnsLeftIsHeardInTheProcess has the lock come in before anybody waits, so that it is not handed over.
+func TestReleaseWithoutTurnsLeftIsHeardInTheProcessWithoutAMessage(t *testing.T) {
+	simulate(t, 3, patientSettings, func(t *testing.T, s *sim) {
+		s.each(func(n *simNode) { n.silent = true })
+		held := s.acquire()
+		waiters, _ := s.lineUp(2)
+		start := time.Now()
+		s.letGo(held)
+		s.letGo(s.got(waiters[0]))
+		s.letGo(s.got(waiters[1]))
+		took(t, start, 2*simLatency, 8*simLatency)
+	})
+}
+
+func TestLineIsOneAgainAfterAnOutage(t *testing.T) {
+	simulate(t, 3, patientSettings, func(t *testing.T, s *sim) {
+		s.another().acquire() // and dies
+		waiters, _ := s.lineUp(1)
+		s.each(func(n *simNode) { n.down = true })
+		time.Sleep(30 * time.Second) // it has asked in vain
+		// Who comes in an outage is told so.
+		if _, err := s.try(); !errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrAlreadyLocked) {
+			t.Errorf("error is %v; want %v", err, ErrNoQuorum)
+		}
+		s.each(func(n *simNode) { n.down = false })
+		lock := s.got(waiters[0])
+		attempts := s.attempts()
+		waiters, cancels := s.lineUp(3)
+		if n := s.attempts(); n != attempts {
+			t.Errorf("%d attempts were made by those who come to a line whose lock this process holds", n-attempts)
+		}
+		for i, cancel := range cancels {
+			cancel()
+			<-waiters[i]
+		}
+		s.letGo(lock)
+	})
+}
+
 // TestAttemptThatIsCancelledLeavesTheNextInLineInformed cancels the first in line in the middle of its attempt. What it
 // would have found out, until when the holder's lock lasts, the next one must find out instead.
 func TestAttemptThatIsCancelledLeavesTheNextInLineInformed(t *testing.T) {
@@ -291,6 +370,19 @@ func TestTurnOfWhoDiedIsTakenByTheNext(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestWhoComesRightAfterTheTurnOfWhoDiedDoesNotWaitForIt(t *testing.T) {
+	simulate(t, 3, patientSettings, func(t *testing.T, s *sim) {
+		lock := s.heldBeforeTheDead()
+		s.each(func(n *simNode) { n.silent = true })
+		s.letGo(lock)
+		start := time.Now()
+		waiters, _ := s.lineUp(2)
+		s.letGo(s.got(waiters[0]))
+		s.letGo(s.got(waiters[1]))
+		took(t, start, 0, unsure+50*simLatency)
+	})
 }
 
 // TestNobodySleepsForEver has waiters whose own next attempt is an hour away be left by everything that would wake them.

@@ -183,6 +183,28 @@ func TestTurnIsPassedOnByAnEngineWithoutWaiters(t *testing.T) {
 	})
 }
 
+func TestTurnThatComesToWhoHoldsTheLockGoesOnAfterIt(t *testing.T) {
+	simulate(t, 3, patientSettings, func(t *testing.T, s *sim) {
+		lock := s.acquire()
+		_, cancels := s.lineUp(1) // for the engine to listen
+		cancels[0]()
+		other := s.another()
+		s.each(func(n *simNode) { n.silent = true }) // nobody hears that the other waits
+		waiter := other.wait(t.Context())
+		s.settle()
+		s.each(func(n *simNode) {
+			n.silent = false
+			n.lose = func(m string) bool { return !strings.HasPrefix(m, "wake ") } // nor of releases but by name
+		})
+		s.forge(wakeMessage("release1", []string{other.engine.owners.name}, "k"))
+		s.settle()
+		start := time.Now()
+		s.letGo(lock)
+		s.letGo(s.got(waiter))
+		took(t, start, simLatency, 8*simLatency)
+	})
+}
+
 func TestHostileMessagesCostAttemptsAndNoMore(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	names := make([]string, 100_000)
