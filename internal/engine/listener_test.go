@@ -452,3 +452,48 @@ func TestReleaseTellsWhetherSomebodyListens(t *testing.T) {
 		})
 	}
 }
+
+func TestRefusalTellsWhoHoldsTheLockAndForHowLong(t *testing.T) {
+	server := redistest.Start(t)
+	sub := realSubscription(t, &redis.Options{Addr: server.Addr(), MaxRetries: -1, Protocol: 2})
+	if err := sub.listen([]string{engineChannel("e-_1")}); err != nil {
+		t.Fatal(err)
+	}
+	next(t, sub)
+	tests := map[string]struct {
+		set   []string
+		owner string
+		least time.Duration
+		told  bool
+	}{
+		"a lock of ours":            {[]string{"SET", "k", "random host 1 @e-_1", "PX", "60000"}, "random host 1 @e-_1", 50 * time.Second, true},
+		"another library's":         {[]string{"SET", "k", "random", "PX", "60000"}, "random", 50 * time.Second, false},
+		"one without an expiration": {[]string{"SET", "k", "random"}, "random", forever, false},
+		"an empty one":              {[]string{"SET", "k", "", "PX", "60000"}, "", 50 * time.Second, false},
+		"a huge one":                {[]string{"SET", "k", strings.Repeat("x @", 100_000), "PX", "60000"}, strings.Repeat("x @", 22)[:64], 50 * time.Second, false},
+		"one with a strange name":   {[]string{"SET", "k", "random @e*", "PX", "60000"}, "random @e*", 50 * time.Second, false},
+		"one of another type":       {[]string{"HSET", "k", "field", "value"}, "", forever, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			server.Flush()
+			server.CLI(test.set...)
+			q := newQuestion(queue, "k", "mine", time.Minute)
+			q.message = "somebody waits"
+			calls := batchOf(q)
+			realWire(t, server).exec(time.Now().Add(time.Second), calls)
+			r := calls[0].reply
+			if r.answer != Taken || r.owner != test.owner || r.left < test.least || r.left > max(test.least, time.Minute) {
+				t.Errorf("answer is %v (%v), of owner %.100q, for %v; want %q for %v", r.answer, r.err, r.owner, r.left, test.owner, test.least)
+			}
+			server.CLI("PUBLISH", engineChannel("e-_1"), "the end")
+			told := next(t, sub).message == "somebody waits"
+			if told {
+				next(t, sub)
+			}
+			if told != test.told {
+				t.Errorf("the holder's engine was told: %v; want %v", told, test.told)
+			}
+		})
+	}
+}
