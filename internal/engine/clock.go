@@ -30,9 +30,6 @@ func (c *clock) now() moment {
 // since is how long ago m was.
 func (c *clock) since(m moment) time.Duration { return c.now().since(m) }
 
-// remains is how long it is until m: zero or less once either clock has reached it.
-func (c *clock) remains(m moment) time.Duration { return -c.since(m) }
-
 // time is m as the monotonic clock has it.
 func (c *clock) time(m moment) time.Time { return c.base.Add(m.mono) }
 
