@@ -68,9 +68,9 @@ func (l library) ways(use contestant.Use, keys *contest.Cursor) []func() (entry,
 // workers for that. A limit that had more locks under way than there are workers would be the limit of something else.
 func pipelineWays(use contestant.Use, keys contest.Keys) []func() (entry, error) {
 	var ways []func() (entry, error)
-	workers := use.Workers
-	for count := 1; count == 1 || workers/count >= contestant.PipelineSize/2; count *= 2 {
-		size := min(max(workers/count, 1), contestant.PipelineSize)
+	size := min(use.Workers, contestant.PipelineSize)
+	most := max(use.Workers/contestant.PipelineSize, 1)
+	for count := 1; count <= most; count *= 2 {
 		ways = append(ways, func() (entry, error) {
 			use.Workers = count
 			pipelines, err := contestant.OpenPipelines(use)
@@ -80,9 +80,6 @@ func pipelineWays(use contestant.Use, keys contest.Keys) []func() (entry, error)
 			e := entry{name: pipelinesName, kind: report.Limit, close: pipelines.Close}
 			if count > 1 {
 				e.label = fmt.Sprintf("%d at once", count)
-				if size < contestant.PipelineSize {
-					e.label = fmt.Sprintf("%d of %d at once", count, size)
-				}
 			}
 			e.drive = func(ctx context.Context, load contest.Load) contest.Pairs {
 				load.Workers = count

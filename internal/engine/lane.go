@@ -27,8 +27,8 @@ type asker interface {
 	hear(index int, r reply)
 }
 
-// lane is the way to one node. It has a few streams, each with a connection of its own, among which the key of a question
-// picks one. In a stream questions queue, one flusher sends what has gathered as one pipeline, and the next batch gathers
+// lane is the way to one node. It has two streams, each with a connection of its own, of which the key of a question picks
+// one; or one stream, see narrow. In a stream questions queue, one flusher sends what has gathered as one pipeline, and the next batch gathers
 // meanwhile: one goroutine and one round trip serve however many callers there are, and no question overtakes one about
 // the same key of an earlier batch. While the server works for one stream, the client does for another.
 //
@@ -170,6 +170,14 @@ func (s *stream) endTurn() bool {
 // stream is the one for a call.
 func (l *lane) stream(c *call) *stream {
 	return l.streams[c.question.hash%uint64(len(l.streams))]
+}
+
+// narrow leaves the lane one stream. It is for nodes that are asked together with others: these keep the client busy while
+// one works, and a second stream would only make the batches smaller. It comes before the first question.
+func (l *lane) narrow() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.streams = l.streams[:1]
 }
 
 // queue puts a call into its stream. l.mu is held.

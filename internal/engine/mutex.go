@@ -67,6 +67,13 @@ func (e *Engine) NewMutex(settings Settings, groups [][]*Node) (*Mutex, error) {
 	if err := settings.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", settings.Name, err)
 	}
+	for _, group := range groups {
+		for _, node := range group {
+			if len(group) > 1 {
+				node.lane.narrow()
+			}
+		}
+	}
 	return m, nil
 }
 
