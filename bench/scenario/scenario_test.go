@@ -203,7 +203,7 @@ func TestAChartsLineIsInOrder(t *testing.T) {
 	}
 }
 
-// One pipeline, or two, four and so on, of no less than 32 each.
+// One pipeline, or two, four and so on, of 64 each.
 func TestPipelinesHaveNoMoreLocksUnderWayThanThereAreGoroutines(t *testing.T) {
 	for _, c := range []struct{ workers, ways int }{{1, 1}, {8, 1}, {63, 1}, {64, 1}, {128, 2}, {512, 4}} {
 		ways := pipelineWays(contestant.Use{Workers: c.workers}, contest.NewKeys(max(c.workers, 2)))
