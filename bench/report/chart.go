@@ -25,6 +25,8 @@ type Chart struct {
 type Series struct {
 	Name string
 	Kind Kind
+	// Style is which of the colours and markers a peer has, so that it has the same in every chart.
+	Style int
 	// Points are in the order of x. Those without a finite y are left out.
 	Points []Point
 }
@@ -109,7 +111,7 @@ type drawnSeries struct {
 // drawn are the series as they appear in the legend: ours, then by their last and mostly highest points.
 func (c Chart) drawn() []drawnSeries {
 	var all []drawnSeries
-	var peers, limits int
+	limits := 0
 	for _, s := range c.Series {
 		s.Points = slices.DeleteFunc(slices.Clone(s.Points), func(p Point) bool {
 			return !(p.X > 0) || math.IsInf(p.X, 0) || math.IsNaN(p.Y) || math.IsInf(p.Y, 0) || p.Y < 0 || c.LogY && p.Y == 0
@@ -122,8 +124,8 @@ func (c Chart) drawn() []drawnSeries {
 			d.colour, d.dash = limitColour, limitDashes[limits%len(limitDashes)]
 			limits++
 		default:
-			d.colour, d.marker = peerColours[peers%len(peerColours)], markerShapes[peers%len(markerShapes)]
-			peers++
+			style := max(s.Style, 0)
+			d.colour, d.marker = peerColours[style%len(peerColours)], markerShapes[style%len(markerShapes)]
 		}
 		if len(s.Points) > 0 {
 			all = append(all, d)

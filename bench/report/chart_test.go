@@ -14,9 +14,9 @@ import (
 var sample = Chart{
 	Name: "throughput", Title: "Locks per second", XLabel: "goroutines", YLabel: "per second",
 	Series: []Series{
-		{"L2: pipelines", Limit, []Point{{1, 20_000}, {64, 240_000}, {512, 300_000}}},
-		{"redsync", Peer, []Point{{1, 8_000}, {64, 30_000}, {512, 25_000}}},
-		{"mutexgen", Us, []Point{{1, 9_000}, {64, 250_000}, {512, 310_000}}},
+		{"L2: pipelines", Limit, 0, []Point{{1, 20_000}, {64, 240_000}, {512, 300_000}}},
+		{"redsync", Peer, 1, []Point{{1, 8_000}, {64, 30_000}, {512, 25_000}}},
+		{"mutexgen", Us, 0, []Point{{1, 9_000}, {64, 250_000}, {512, 310_000}}},
 	},
 }
 
@@ -85,7 +85,7 @@ func TestAChartNamesWhatItShows(t *testing.T) {
 }
 
 func TestDoublingIsTheSameDistanceEverywhere(t *testing.T) {
-	chart := Chart{Series: []Series{{"a", Us, []Point{{1, 0}, {2, 50}, {4, 100}, {8, 100}}}}}
+	chart := Chart{Series: []Series{{"a", Us, 0, []Point{{1, 0}, {2, 50}, {4, 100}, {8, 100}}}}}
 	points := strings.Fields(parse(t, chart.SVG()).attributes("polyline", "points")[0])
 	var x, y [4]float64
 	for i, point := range points {
@@ -116,7 +116,7 @@ func TestNothingIsDrawnOutsideTheDrawing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, logY := range []bool{false, true} {
-				insideTheDrawing(t, Chart{LogY: logY, Series: []Series{{"a", Us, points}, {"b", Peer, points}, {"c", Limit, points}}})
+				insideTheDrawing(t, Chart{LogY: logY, Series: []Series{{"a", Us, 0, points}, {"b", Peer, -1, points}, {"c", Limit, 0, points}}})
 			}
 		})
 	}
@@ -151,7 +151,7 @@ func insideTheDrawing(t *testing.T, chart Chart) {
 
 func TestHostileNamesAreText(t *testing.T) {
 	const name = `</text><script>alert("x")</script>&"'`
-	chart := Chart{Title: name, XLabel: name, YLabel: name, Series: []Series{{name, Peer, []Point{{1, 1}}}}}
+	chart := Chart{Title: name, XLabel: name, YLabel: name, Series: []Series{{name, Peer, 100, []Point{{1, 1}}}}}
 	d := parse(t, chart.SVG())
 	if len(d.attributes("script", "")) != 0 || !d.says(name) {
 		t.Errorf("the name became %q", d.texts)
@@ -186,6 +186,13 @@ func TestLogarithmicTicksEncloseTheValues(t *testing.T) {
 		if got := fmt.Sprint(logTicks(c.least, c.most)); got != c.want {
 			t.Errorf("from %v to %v: %s, want %s", c.least, c.most, got, c.want)
 		}
+	}
+}
+
+func TestAPeerLooksTheSameInEveryChart(t *testing.T) {
+	alone := Chart{Series: []Series{sample.Series[1]}}
+	if a, b := alone.drawn()[0], sample.drawn()[2]; a.Name != b.Name || a.colour != b.colour || a.marker != b.marker {
+		t.Errorf("%+v and %+v", a, b)
 	}
 }
 

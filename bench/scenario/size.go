@@ -47,7 +47,7 @@ func Full() Size {
 	return Size{
 		RampUp: 40 * time.Millisecond, Trial: 80 * time.Millisecond, Limit: 12 * time.Second,
 		Pair: Slices{9, 100 * time.Millisecond}, AllocationPairs: 1000,
-		Throughput: Slices{5, 200 * time.Millisecond}, Sweep: Slices{3, 70 * time.Millisecond},
+		Throughput: Slices{5, 200 * time.Millisecond}, Sweep: Slices{5, 50 * time.Millisecond},
 		Goroutines: []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
 		Handover:   Slices{3, 2 * time.Second}, HandoverSweep: Slices{2, 400 * time.Millisecond},
 		Waiters:     []int{1, 2, 4, 8, 16, 32, 64, 128},

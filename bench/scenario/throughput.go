@@ -93,9 +93,14 @@ func (l *lines) add(name string, kind report.Kind, x int, y float64) {
 	i := slices.IndexFunc(l.all, func(s report.Series) bool { return s.Name == name })
 	if i < 0 {
 		i = len(l.all)
-		l.all = append(l.all, report.Series{Name: name, Kind: kind})
+		l.all = append(l.all, report.Series{Name: name, Kind: kind, Style: styleOf(name)})
 	}
 	points := append(l.all[i].Points, report.Point{X: float64(x), Y: y})
 	slices.SortFunc(points, func(a, b report.Point) int { return int(a.X - b.X) })
 	l.all[i].Points = points
+}
+
+// styleOf is the peer's place among all, which stands for a colour and a marker.
+func styleOf(name string) int {
+	return slices.IndexFunc(overOneNode(), func(l library) bool { return l.name == name })
 }
