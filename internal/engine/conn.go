@@ -59,7 +59,7 @@ func (c failedConn) SetReadDeadline(time.Time) error  { return nil }
 func (c failedConn) SetWriteDeadline(time.Time) error { return nil }
 
 // trusted is how long after its last answer a connection is taken to be alive without a look at it.
-const trusted = 20 * time.Millisecond
+const trusted = 2 * time.Millisecond
 
 // liveConn is a connection that looks, before it sends after a pause, whether the server has closed it meanwhile, as
 // servers do that restart. What would have been sent then was not, for certain, and can go through a new connection.
