@@ -241,6 +241,38 @@ func TestReleaseWithoutTurnsLeftIsHeardInTheProcessWithoutAMessage(t *testing.T)
 	})
 }
 
+func TestLockOfAnotherTypeIsNotAskedForBeforeItExpires(t *testing.T) {
+	simulate(t, 3, patientSettings, func(t *testing.T, s *sim) {
+		s.each(func(n *simNode) { n.set("k", otherType, 60_000) })
+		waiter := s.wait(t.Context())
+		time.Sleep(50 * time.Second)
+		if n := s.attempts(); n > 2 {
+			t.Errorf("%d attempts were made", n)
+		}
+		s.letGo(s.got(waiter))
+	})
+}
+
+// TestSplitVotesResolveSoon has three who each are near another node, so that each gets that one's vote first, and whom no
+// message reaches.
+func TestSplitVotesResolveSoon(t *testing.T) {
+	simulate(t, 3, patientSettings, func(t *testing.T, s *sim) {
+		const away = 4 * time.Millisecond
+		s.each(func(n *simNode) { n.silent = true })
+		start := time.Now()
+		var all sync.WaitGroup
+		var once sync.Once
+		for _, e := range []*sim{s.distant(0, away, away), s.distant(away, 0, away), s.distant(away, away, 0)} {
+			all.Go(func() {
+				lock := e.acquire()
+				once.Do(func() { took(t, start, 0, time.Second) })
+				lock.Release(context.Background()) // of which the others don't hear, so they come when it would have expired
+			})
+		}
+		all.Wait()
+	})
+}
+
 func TestLineIsOneAgainAfterAnOutage(t *testing.T) {
 	simulate(t, 3, patientSettings, func(t *testing.T, s *sim) {
 		s.another().acquire() // and dies
@@ -435,6 +467,14 @@ func TestNobodySleepsForEver(t *testing.T) {
 		},
 		"nobody may listen": {
 			before: func(s *sim, _ *Lock) { s.each(func(n *simNode) { n.denied = true }) }, most: 10 * time.Second,
+		},
+		"one node's connection breaks when another's message is lost": {
+			then: func(s *sim, _ *Lock) {
+				for _, n := range s.nodes[:(len(s.nodes)+1)/2] {
+					n.with(func(n *simNode) { n.silent = true })
+				}
+				s.nodes[0].dropMessages()
+			}, most: 1100 * time.Millisecond,
 		},
 		"the nodes forget the lock": {
 			then: func(s *sim, _ *Lock) {

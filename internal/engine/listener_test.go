@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -163,6 +164,7 @@ func TestCloseEndsWaitersInEveryState(t *testing.T) {
 					start := time.Now()
 					s.engine.Close()
 					took(t, start, 0, 1001*time.Millisecond) // a batch, and a look whether the node still answers
+					synctest.Wait()
 					closed := 0
 					for _, w := range waiters {
 						select {

@@ -75,32 +75,43 @@ func TestWordOfAMinorityWakesNobody(t *testing.T) {
 }
 
 func TestAnnouncementThatChasesTheLockIsAnsweredAtLast(t *testing.T) {
-	// A thinks that the lock is B's, and B that it is A's: it changes hands faster than messages travel. An announcement is
-	// sent to and fro, and answered in the end.
-	simulate(t, 3, patientSettings, func(t *testing.T, a *sim) {
-		b, x := a.another(), a.another()
-		for _, n := range a.nodes {
-			n.put("k", "a lock @"+a.engine.owners.name, time.Hour)
-		}
-		for _, s := range []*sim{a, b} {
-			_, cancels := s.lineUp(1) // for there to be a line
-			cancels[0]()
-		}
-		a.settle()
-		a.lineFor().next, b.lineFor().next = b.engine.owners.name, a.engine.owners.name
-		answered := false
-		a.nodes[0].with(func(n *simNode) {
-			n.lose = func(m string) bool {
-				answered = answered || m == wakeMessage(goneID(1), nil, "k")
-				return false
-			}
+	tests := map[string]func(a, b, x *sim) (next string){
+		// The lock changes hands faster than messages travel: A thinks that it is B's, and B that it is A's.
+		"to and fro": func(a, b, x *sim) string {
+			b.lineFor().next = a.engine.owners.name
+			return b.engine.owners.name
+		},
+		"where nobody knows":  func(a, b, x *sim) string { return "" },
+		"back to who sent it": func(a, b, x *sim) string { return x.engine.owners.name },
+	}
+	for name, chase := range tests {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, 3, patientSettings, func(t *testing.T, a *sim) {
+				b, x := a.another(), a.another()
+				for _, n := range a.nodes {
+					n.put("k", "a lock @"+a.engine.owners.name, time.Hour)
+				}
+				for _, s := range []*sim{a, b} {
+					_, cancels := s.lineUp(1) // for there to be a line
+					cancels[0]()
+				}
+				a.settle()
+				a.lineFor().next = chase(a, b, x)
+				answered := false
+				a.nodes[0].with(func(n *simNode) {
+					n.lose = func(m string) bool {
+						answered = answered || m == wakeMessage(goneID(1), nil, "k")
+						return false
+					}
+				})
+				x.wait(t.Context())
+				a.settle()
+				if !answered {
+					t.Error("the announcement was never answered")
+				}
+			})
 		})
-		x.wait(t.Context())
-		a.settle()
-		if !answered {
-			t.Error("the announcement was never answered")
-		}
-	})
+	}
 }
 
 func TestEngineThatDoesNotKnowOfItsLockIsNotAskedInACircle(t *testing.T) {
@@ -121,7 +132,7 @@ func TestEngineThatDoesNotKnowOfItsLockIsNotAskedInACircle(t *testing.T) {
 		attempts := s.attempts()
 		waiter := s.wait(t.Context())
 		time.Sleep(30 * time.Second)
-		if n := s.attempts() - attempts; n < 2 || n > 100 {
+		if n := s.attempts() - attempts; n < 6 || n > 100 {
 			t.Errorf("%d attempts were made in 30 s in which the lock could not be had", n)
 		}
 		lock := s.got(waiter)

@@ -552,14 +552,14 @@ func simulate(t *testing.T, nodes int, settings Settings, test func(t *testing.T
 // another is another process's engine on the same nodes.
 func (s *sim) another() *sim { return s.distant(0) }
 
-// distant is another process's engine from which it is further to the nodes.
-func (s *sim) distant(away time.Duration) *sim {
+// distant is another process's engine from which it is further to the nodes, or to each of them.
+func (s *sim) distant(away ...time.Duration) *sim {
 	s.t.Helper()
 	other := &sim{t: s.t, engine: New(Options{}), nodes: s.nodes}
 	other.engine.clock.ahead = other.sleptFor
 	var group []*Node
 	for i, n := range s.nodes {
-		group = append(group, other.engine.addNode(string(rune('A'+i)), &farNode{n, away}, 1, s.mutex.groups[0][i].lane.timeout, simReconnection))
+		group = append(group, other.engine.addNode(string(rune('A'+i)), &farNode{n, away[i%len(away)]}, 1, s.mutex.groups[0][i].lane.timeout, simReconnection))
 	}
 	m, err := other.engine.NewMutex(s.mutex.settings, [][]*Node{group})
 	if err != nil {

@@ -169,9 +169,6 @@ func (ln *line) ask(ctx context.Context, a *attempt, now moment) (*Lock, *failur
 	case failed.left < forever:
 		ln.askIn(failed.left)
 	}
-	if ln.ready {
-		ln.poke() // it was woken meanwhile
-	}
 	return nil, failed
 }
 
