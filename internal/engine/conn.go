@@ -68,7 +68,7 @@ const trusted = 2 * time.Millisecond
 type liveConn struct {
 	net.Conn
 	socket syscall.RawConn // nil if there is none
-	// answered is when something was read last, in nanoseconds of the wall clock.
+	// answered is when something was read last, in nanoseconds of the wall clock; zero if something was written since.
 	answered atomic.Int64
 	// cut says that the connection was cut off; it is of no more use.
 	cut atomic.Bool
@@ -96,7 +96,9 @@ func (c *liveConn) Read(p []byte) (int, error) {
 }
 
 func (c *liveConn) Write(p []byte) (int, error) {
-	if c.socket != nil && time.Now().UnixNano()-c.answered.Load() > int64(trusted) && hungUp(c.socket) {
+	// Only before the first write of a batch: a large one takes several, and once some of it was sent, it must not be said
+	// that nothing was.
+	if last := c.answered.Swap(0); last != 0 && c.socket != nil && time.Now().UnixNano()-last > int64(trusted) && hungUp(c.socket) {
 		return 0, &staleError{}
 	}
 	return c.Conn.Write(p)
