@@ -28,9 +28,9 @@ type asker interface {
 }
 
 // lane is the way to one node. It has two streams, each with a connection of its own, of which the key of a question picks
-// one; or one stream, see narrow. In a stream questions queue, one flusher sends what has gathered as one pipeline, and the next batch gathers
-// meanwhile: one goroutine and one round trip serve however many callers there are, and no question overtakes one about
-// the same key of an earlier batch. While the server works for one stream, the client does for another.
+// one; or one stream, see narrow. In a stream questions queue, one flusher sends what has gathered as one pipeline, and the
+// next batch gathers meanwhile: one goroutine and one round trip serve however many callers there are, and no question
+// overtakes one about the same key of an earlier batch. While the server works for one stream, the client does for another.
 //
 // When a connection fails, the flusher tries once whether the node still answers. If not, the lane is down: it fails
 // every question at once and probes the node each reconnection interval.
@@ -69,13 +69,13 @@ type stream struct {
 	flushing  bool
 	own       [1]*call
 	suspicion *reply
+	// work wakes the flusher, which waits for it between two spells of work; nil as long as it was never needed.
+	work chan struct{}
 
-	turns sync.Mutex // guards what follows
+	turns sync.Mutex // guards what follows; not the lane's, for a connection is cut off under it
 	// turn counts those of callers at the flusher's work; interrupted says that this one's connection was cut off.
 	turn        uint64
 	interrupted bool
-	// work wakes the flusher, which waits for it between two spells of work; nil as long as it was never needed.
-	work chan struct{}
 }
 
 func newLane(t transport, streams int, timeout, reconnection time.Duration, watch func(error)) *lane {

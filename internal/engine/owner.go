@@ -68,12 +68,3 @@ func (o *owners) next() string {
 	o.mu.Unlock()
 	return string(append(owner[:characters], o.suffix...))
 }
-
-// engineOf is the name of the engine that an owner value tells of, "" if it tells of none.
-func engineOf(owner string) string {
-	at := strings.LastIndex(owner, " @")
-	if at < 0 || len(owner) > 200 {
-		return ""
-	}
-	return owner[at+2:]
-}

@@ -65,8 +65,8 @@ func (e *Engine) newRound(nodes []*Node, c *claim, started moment, budget time.D
 }
 
 // done is called by each who needed r, and no longer does.
-func (r *round) done(of int32) {
-	if r.needed.Add(-of) > 0 {
+func (r *round) done() {
+	if r.needed.Add(-1) > 0 {
 		return
 	}
 	clear(r.seats)
@@ -126,7 +126,7 @@ func (r *round) hear(index int, answer reply) {
 		r.claim.released(index, answer)
 	}
 	r.count(index, answer)
-	r.done(1)
+	r.done()
 }
 
 // count takes a node's vote.
@@ -225,7 +225,7 @@ func (r *round) wait(ctx context.Context) (outcome, error) {
 // leave says that whoever waited has seen what it wanted to. It comes once for each round, after which r is another's.
 func (r *round) leave() {
 	r.engine.vigils.forget(r)
-	r.done(1)
+	r.done()
 }
 
 // outcome is the votes so far. If the round's time is up, those still missing are timeouts. The nodes' replies come with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -487,4 +488,13 @@ func (n *simNode) received() (batches, pings int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.batches), n.pings
+}
+
+// engineOf is the name of the engine that an owner value tells of, "" if it tells of none.
+func engineOf(owner string) string {
+	at := strings.LastIndex(owner, " @")
+	if at < 0 || len(owner) > 200 {
+		return ""
+	}
+	return owner[at+2:]
 }

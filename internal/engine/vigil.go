@@ -145,6 +145,6 @@ func (v *vigils) take(taken []*round, q *vigil, r *round) []*round {
 func giveUp(rounds []*round, why error) {
 	for _, r := range rounds {
 		r.giveUp(why)
-		r.done(1)
+		r.done()
 	}
 }
