@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // What a caller decides on. Package mutex documents and exports them.
@@ -14,7 +15,22 @@ var (
 	ErrNotHeld       = errors.New("mutex: lock not held")
 	ErrLockLost      = errors.New("mutex: lock lost")
 	ErrClosed        = errors.New("mutex: closed")
+
+	// ErrNodeQuarantined is what a QuarantineError is.
+	ErrNodeQuarantined = errors.New("mutex: node quarantined")
 )
+
+// QuarantineError says that too few nodes could vote because some were in the quarantine of the restart guard.
+type QuarantineError struct {
+	// Remaining is how long it takes until so many of them have left it that there can be a quorum.
+	Remaining time.Duration
+}
+
+func (e *QuarantineError) Error() string {
+	return fmt.Sprintf("node quarantined: a quorum can vote in %v", e.Remaining.Round(time.Millisecond))
+}
+
+func (e *QuarantineError) Is(target error) bool { return target == ErrNodeQuarantined }
 
 // Error is what a failed operation returns. It wraps its causes, so errors.Is finds them.
 type Error struct {

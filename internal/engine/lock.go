@@ -15,6 +15,8 @@ type Lock struct {
 	claim claim
 	// since is the moment before the question that got the lock was sent.
 	since moment
+	// token is zero without fencing.
+	token int64
 	// older and newer are its neighbours among those that are held; guarded by the registry.
 	older, newer *Lock
 
@@ -98,6 +100,9 @@ func (l *Lock) Mutex() string { return l.mutex.settings.Name }
 
 // Key is the Redis key that is locked.
 func (l *Lock) Key() string { return l.claim.key }
+
+// Token is the fencing token: larger than that of every lock that was got on this key before. It is zero without fencing.
+func (l *Lock) Token() int64 { return l.token }
 
 // Until is the end of validity, as the monotonic clock has it. After the machine slept, the lock may have ended before:
 // Done and Err take that into account.

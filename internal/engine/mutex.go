@@ -34,6 +34,11 @@ type Settings struct {
 	NodeTimeout   time.Duration // zero: by DefaultNodeTimeout
 	Renew         bool
 	MaxHold       time.Duration // zero: without end
+	// Fencing gives each lock a token; FencingMemory is how long a key's counter outlives its last use, Forever for ever.
+	Fencing       bool
+	FencingMemory time.Duration
+	// RestartGuard keeps a node that may have lost its data from voting until the longest expiration has passed.
+	RestartGuard bool
 }
 
 // DefaultNodeTimeout is a node's budget for one answer where the settings name none: a twentieth of the expiration, from
@@ -91,6 +96,8 @@ func (s Settings) Check() error {
 		return fmt.Errorf("retry interval %v is not within 0 and %v", s.RetryInterval, maxPause)
 	case s.RetryJitter < 0 || s.RetryJitter > maxPause:
 		return fmt.Errorf("retry jitter %v is not within 0 and %v", s.RetryJitter, maxPause)
+	case s.Fencing && s.FencingMemory < MinFencingMemory:
+		return fmt.Errorf("fencing memory %v is too short: at least %v", s.FencingMemory, MinFencingMemory)
 	}
 	return (&Mutex{settings: s}).checkExpiration(s.Expiration)
 }
@@ -122,6 +129,8 @@ func (m *Mutex) checkExpiration(expiration time.Duration) error {
 		return fmt.Errorf("expiration %v is too short: at least %v", expiration, MinExpiration)
 	case expiration > MaxExpiration:
 		return fmt.Errorf("expiration %v is too long: at most %v", expiration, MaxExpiration)
+	case m.settings.RestartGuard && expiration > m.settings.Expiration:
+		return fmt.Errorf("expiration %v is too long: the restart guard counts with the mutex's, %v, at most", expiration, m.settings.Expiration)
 	case m.nodeTimeout(expiration)+m.drift(expiration) >= expiration:
 		return fmt.Errorf("expiration %v is too short for a node timeout of %v and a drift of %v",
 			expiration, m.nodeTimeout(expiration), m.drift(expiration))

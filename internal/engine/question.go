@@ -22,6 +22,8 @@ const (
 	handover
 	// extend lengthens the expiration if the key is owner's, or sets it where it is missing.
 	extend
+	// raise makes the key's fencing counter at least its token if the key is owner's.
+	raise
 	// read asks whose the key is.
 	read
 	// notice tells message on channel.
@@ -37,9 +39,25 @@ type question struct {
 	milliseconds int64  // of the expiration, where the op sets one
 	channel      string
 	message      string
+	safeguard
 	// hash is the key's: questions about one key go one way.
 	hash uint64
 }
+
+// safeguard is what the questions of a mutex with fencing or a restart guard ask besides. The zero value asks nothing.
+type safeguard struct {
+	// counter is the key of the fencing counter; empty without fencing.
+	counter string
+	// memory is how long the counter outlives its last use, in milliseconds; zero: for ever.
+	memory int64
+	// token is what the counter must be at least after an extension or a raise.
+	token int64
+	// quarantine is how old a node must be to vote, in milliseconds; zero: it may always.
+	quarantine int64
+}
+
+// none tells whether there is nothing to ask.
+func (s *safeguard) none() bool { return s.counter == "" && s.quarantine == 0 }
 
 // put makes q one of the questions that need no more than an owner and an expiration.
 func (q *question) put(o op, key, owner string, expiration time.Duration) {

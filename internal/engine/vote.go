@@ -30,9 +30,12 @@ const (
 	Timeout
 	// Down: the node cannot be reached, or the connection broke off.
 	Down
+	// Quarantined: the node may have lost its data, and does not vote until every lock that it may have forgotten has
+	// expired.
+	Quarantined
 )
 
-var answerNames = [...]string{"not heard", "granted", "taken", "gone", "wrong type", "refused", "timeout", "down"}
+var answerNames = [...]string{"not heard", "granted", "taken", "gone", "wrong type", "refused", "timeout", "down", "quarantined"}
 
 func (a Answer) String() string {
 	if int(a) < len(answerNames) {
@@ -72,9 +75,14 @@ type reply struct {
 	answer Answer
 	err    error
 	// owner is the owner value that a read found, or that a queued acquire was refused for; left is the time that is left
-	// of the latter's expiration.
+	// of the latter's expiration, or of the node's quarantine.
 	owner string
 	left  time.Duration
+	// counter is the fencing counter after the question was carried out, and seconds the node's clock, in seconds since
+	// 1970. They come with a granted acquire or handover under fencing; after a raise there is only the counter.
+	counter, seconds int64
+	// blind says that the node doesn't let its uptime be read, so that its quarantine may miss a restart.
+	blind bool
 	// awaited says that somebody heard of the release who listens to the key.
 	awaited bool
 	// unknown says that the question may have reached the node although no answer did: it may have been carried out, or

@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"strings"
+	"time"
+)
+
+// MaxSkew is how far a node's clock may be from this machine's for its vote to count under fencing.
+const MaxSkew = 2 * time.Second
+
+// leastQuarantine is what a restarted node must wait at least under fencing: its counters are lost, and begin again with
+// its clock, which must be beyond every token that was handed out with another node's. That is twice what a clock may be
+// wrong by, and a second, for tokens count in whole ones.
+const leastQuarantine = 2*MaxSkew + time.Second
+
+// Quarantine is how long a node that may have lost its data does not vote for a mutex with these settings: until the
+// longest lock has expired, by a clock that is a little fast, and a bit more, since a server's uptime counts whole
+// seconds. It is zero without a restart guard.
+func (s Settings) Quarantine() time.Duration {
+	if !s.RestartGuard {
+		return 0
+	}
+	q := s.Expiration + time.Duration(float64(s.Expiration)*max(s.DriftFactor, 0.01)) + 2*time.Second
+	if s.Fencing {
+		q = max(q, leastQuarantine)
+	}
+	return q
+}
+
+// birthKey is the key that tells when a node's data began.
+const birthKey = "mutexgen:birth"
+
+// counterKey is the key of the fencing counter of a lock's key, in the same slot of a Redis Cluster.
+func counterKey(key string) string {
+	if _, rest, tagged := strings.Cut(key, "{"); tagged && strings.Index(rest, "}") > 0 {
+		return key + ":fence"
+	}
+	return "{" + key + "}:fence"
+}
+
+// safeguard is what the questions about a key ask besides.
+func (m *Mutex) safeguard(key string) safeguard {
+	s := safeguard{quarantine: m.settings.Quarantine().Milliseconds()}
+	if m.settings.Fencing {
+		s.counter = counterKey(key)
+		if memory := m.settings.FencingMemory; memory != Forever {
+			s.memory = memory.Milliseconds()
+		}
+	}
+	return s
+}
+
+// MinFencingMemory is the shortest that a fencing counter may outlive its last use: when it is gone, the next begins with
+// the node's clock in whole seconds.
+const MinFencingMemory = time.Second
