@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Forever is the Wait of a mutex whose acquire waits until its context ends.
+// Forever is the Wait of a mutex whose acquire waits until its context ends, and the FencingMemory of one that forgets
+// nothing.
 const Forever time.Duration = math.MaxInt64
 
 // File is a parsed mutexes.yaml.
@@ -48,6 +49,11 @@ type Mutex struct {
 
 	// MaxHold is zero where renewal may go on without end.
 	MaxHold time.Duration
+
+	Fencing bool
+	// FencingMemory is Forever where a token is never forgotten. It means nothing without Fencing.
+	FencingMemory time.Duration
+	RestartGuard  bool
 
 	// Position is where the definition's name stands.
 	Position Position

@@ -9,10 +9,12 @@ import (
 const (
 	unitsHint   = "the units are ms, s, m and h"
 	noLimitHint = "for no limit, leave max_hold out"
+	noEndHint   = "to forget no token, write forever"
 )
 
 func duration(f *Field, text, tag string) (content any, hint string, err error) {
-	if f.Kind == Wait && tag == "!!str" && text == "forever" {
+	mayBeForever := f.Kind == Wait || f.Kind == Lifetime
+	if mayBeForever && tag == "!!str" && text == "forever" {
 		return Forever, "", nil
 	}
 	isNumber := (tag == "!!int" || tag == "!!float") && !strings.ContainsAny(text, "nN") // .inf and .nan are none
@@ -25,6 +27,9 @@ func duration(f *Field, text, tag string) (content any, hint string, err error) 
 		}
 		if f.Name == "max_hold" && (text == "0" || strings.HasPrefix(text, "-")) {
 			return nil, noLimitHint, tooLow(f, text)
+		}
+		if f.Kind == Lifetime && (text == "0" || strings.HasPrefix(text, "-")) {
+			return nil, noEndHint, tooLow(f, text)
 		}
 		unit := "s"
 		if strings.HasSuffix(f.Default, "ms") || f.Name == "node_timeout" {
@@ -47,7 +52,7 @@ func duration(f *Field, text, tag string) (content any, hint string, err error) 
 	case err != nil:
 		hint := "write it as 10m, 200ms or 1h30m; " + unitsHint
 		switch lower := strings.ToLower(text); {
-		case f.Kind == Wait && (nearest(text, []string{"forever"}) != "" || strings.HasPrefix(strings.Trim(lower, ".+"), "inf")):
+		case mayBeForever && (nearest(text, []string{"forever"}) != "" || strings.HasPrefix(strings.Trim(lower, ".+"), "inf")):
 			hint = "did you mean forever?"
 		case f.Name == "max_hold" && nearest(text, []string{"forever", "none", "never", "unlimited", "infinite", ".inf"}) != "":
 			hint = noLimitHint
@@ -57,6 +62,8 @@ func duration(f *Field, text, tag string) (content any, hint string, err error) 
 		return nil, hint, fmt.Errorf("must be %s; %s is not", kindNames[f.Kind], quoted(text))
 	case d < 0 && f.Kind == Wait:
 		return nil, "to wait until the context ends, write forever", tooLow(f, text)
+	case d <= 0 && f.Kind == Lifetime:
+		return nil, noEndHint, tooLow(f, text)
 	case d <= 0 && f.Name == "max_hold":
 		return nil, noLimitHint, tooLow(f, text)
 	case d < least:

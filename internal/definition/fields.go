@@ -30,10 +30,12 @@ const (
 	KeyTemplate             // literal text and {param:type}
 	Duration                // Go syntax
 	Wait                    // a duration, 0 or forever
+	Lifetime                // a duration or forever
 	Seconds                 // whole seconds
 	Count                   // a whole number
 	Fraction                // a number
 	Switch                  // true or false
+	OnOff                   // on or off
 )
 
 // Field is a row of the table of fields: what the parser accepts, and what the documentation and a schema say about it.
@@ -248,20 +250,33 @@ var fields = []Field{
 	},
 	{
 		Name: "fencing", Kind: Switch, In: inBoth,
-		Default:     "false",
-		Description: "Whether each lock has a fencing token, larger than all before it for its key.",
-		Examples:    []string{"true"},
-		Foreign:     []string{"fencing_token", "fencing_tokens"},
-		NotYet: &NotYet{Error, "fencing is not in this version yet: its locks have no fencing token",
-			"remove it, or write false"},
+		Default: "false",
+		Description: "Whether each lock has a fencing token, larger than all before it for its key, by which what the lock " +
+			"protects can refuse a holder that comes too late.",
+		Examples: []string{"true"},
+		Foreign:  []string{"fencing_token", "fencing_tokens"},
+		set:      func(m *Mutex, value any) { m.Fencing = value.(bool) },
 	},
 	{
-		Name: "restart_guard", Kind: Switch, In: inBoth,
-		Default:     "false",
-		Description: "Whether a node that restarted stays without a vote until the longest expiration has passed.",
-		Examples:    []string{"true"},
-		NotYet: &NotYet{Error, "restart_guard is not in this version yet: a node that lost its locks in a restart votes at once",
-			"remove it, or write off"},
+		Name: "fencing_memory", Kind: Lifetime, In: inBoth,
+		Default: "1h", Least: "1s", Most: "87600h",
+		Description: "How long the nodes remember a key's last token when nobody locks the key any more; after that its tokens " +
+			"go on from the nodes' clocks. With forever no clock is relied on, and each key that was ever locked takes memory " +
+			"for good.",
+		Examples: []string{"24h", "forever"},
+		set:      func(m *Mutex, value any) { m.FencingMemory = value.(time.Duration) },
+	},
+	{
+		// Off, although on is safer: a fleet that is new would refuse everybody for as long as the quarantine is, which is an
+		// hour by default; it costs every acquire; and nodes that write all to disk before they answer do without.
+		Name: "restart_guard", Kind: OnOff, In: inBoth,
+		Default: "off",
+		Description: "Whether a node that restarted, lost its data or is new stays without a vote until the longest lock that " +
+			"it may have forgotten has expired: the expiration, 1 % (or drift_factor, if that is more) of it, and 2 s; at least " +
+			"5 s with fencing. It is off by default because a fleet that is new refuses everybody for so long, and because " +
+			"nodes that write all to disk (appendfsync always) do without.",
+		Examples: []string{"on"},
+		set:      func(m *Mutex, value any) { m.RestartGuard = value.(bool) },
 	},
 	{
 		Name: "replicas", Kind: Count, In: inBoth,

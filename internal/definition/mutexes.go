@@ -63,6 +63,8 @@ func (p *parser) mutexes(items []value, defaults settings) []*draft {
 		}
 		p.times(d)
 		p.holds(d, own)
+		p.tokens(d, own)
+		p.guard(d, own)
 		drafts = append(drafts, d)
 	}
 	p.names(drafts)
@@ -84,7 +86,7 @@ func builtIns() Mutex {
 			f.set(&m, key)
 			continue
 		}
-		tag := map[Kind]string{Switch: "!!bool", Count: "!!int", Fraction: "!!float"}[f.Kind]
+		tag := map[Kind]string{Switch: "!!bool", OnOff: "!!str", Count: "!!int", Fraction: "!!float"}[f.Kind]
 		if content, _, err := scalar(f, f.Default, tag); err == nil {
 			f.set(&m, content)
 		}

@@ -73,7 +73,7 @@ func accepted(t *testing.T, text string) *File {
 
 func TestTheExampleHasItsValues(t *testing.T) {
 	base := Mutex{Expiration: 30 * time.Second, RetryInterval: 200 * time.Millisecond, RetryJitter: 100 * time.Millisecond,
-		DriftFactor: 0.01, PoolSize: 2, ReconnectionInterval: time.Second, Renew: true}
+		DriftFactor: 0.01, PoolSize: 2, ReconnectionInterval: time.Second, Renew: true, FencingMemory: time.Hour}
 	nightly, transfer, inventory := base, base, base
 
 	nightly.Name, nightly.Position = "NightlyReport", Position{9, 11}
@@ -103,7 +103,7 @@ func TestAMutexWithoutFieldsHasTheBuiltInDefaults(t *testing.T) {
 	got := accepted(t, "version: 1\nmutexes:\n- name: A\n  url: redis://a\n").Mutexes[0]
 	want := Mutex{Name: "A", URL: "redis://a", Key: Key{"red_mutex_lock", []Part{{Literal: "red_mutex_lock"}}},
 		Expiration: time.Hour, RetryInterval: 200 * time.Millisecond, RetryJitter: 100 * time.Millisecond, DriftFactor: 0.01,
-		PoolSize: 2, ReconnectionInterval: time.Second, Renew: true, Position: Position{3, 9}}
+		PoolSize: 2, ReconnectionInterval: time.Second, Renew: true, FencingMemory: time.Hour, Position: Position{3, 9}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -124,7 +124,7 @@ mutexes:
   - name: Foo
     url: "${REDIS_URL"
     servers: [redis://a, redis://b]
-    fencing: true
+    fencing_memory: 2h
     wait: -1
     max_retry: 3
     key: {id:int64}
@@ -176,10 +176,10 @@ mutexes.yaml:14:14: servers has 2 nodes; the number must be odd
       servers: [redis://a, redis://b]
                ^
   hint: 2 nodes survive no more failures than 1 do
-mutexes.yaml:15:14: fencing is not in this version yet: its locks have no fencing token
-      fencing: true
-               ^
-  hint: remove it, or write false
+mutexes.yaml:15:21: fencing_memory without fencing: the locks have no tokens to remember
+      fencing_memory: 2h
+                      ^
+  hint: write fencing: true beside it, or remove it
 mutexes.yaml:16:11: wait must be at least 0s; this is -1
       wait: -1
             ^

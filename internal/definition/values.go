@@ -115,8 +115,8 @@ func (p *parser) content(f *Field, v value) (any, bool) {
 
 var kindNames = map[Kind]string{
 	Name: "an exported Go identifier", Text: "text", URL: "the URL of a node", KeyTemplate: "text", Duration: "a duration",
-	Wait: "a duration, 0 or forever", Seconds: "a whole number", Count: "a whole number", Fraction: "a number",
-	Switch: "true or false", Package: "a Go package name",
+	Wait: "a duration, 0 or forever", Lifetime: "a duration or forever", Seconds: "a whole number", Count: "a whole number", Fraction: "a number",
+	Switch: "true or false", OnOff: "on or off", Package: "a Go package name",
 }
 
 // scalar reads the text of a value of one of the simple kinds, within the field's bounds. The error completes a sentence
@@ -124,15 +124,15 @@ var kindNames = map[Kind]string{
 func scalar(f *Field, text, tag string) (content any, hint string, err error) {
 	must := func() error { return fmt.Errorf("must be %s; %s is not", kindNames[f.Kind], quoted(text)) }
 	switch f.Kind {
-	case Switch:
+	case Switch, OnOff:
 		switch {
 		case tag == "!!bool" && strings.EqualFold(text, "true"), tag == "!!str" && text == "on":
 			return true, "", nil
 		case tag == "!!bool" && strings.EqualFold(text, "false"), tag == "!!str" && text == "off":
 			return false, "", nil
 		}
-		return nil, "write true or false", must()
-	case Duration, Wait:
+		return nil, "write " + kindNames[f.Kind], must()
+	case Duration, Wait, Lifetime:
 		return duration(f, text, tag)
 	case Seconds, Count:
 		n, err := wholeNumber(text)

@@ -11,6 +11,10 @@ import (
 func TestValues(t *testing.T) {
 	const units = "the units are ms, s, m and h"
 	const written = "write it as 10m, 200ms or 1h30m; " + units
+	const noEnd = "to forget no token, write forever"
+	memory := func(value string) string {
+		return "fencing: true\n    restart_guard: off\n    fencing_memory: " + value
+	}
 	const noLimit = "for no limit, leave max_hold out"
 	const decimal = "write it in decimal digits, without quotes and leading zeros"
 	for _, test := range []struct{ line, message, hint string }{
@@ -118,6 +122,47 @@ func TestValues(t *testing.T) {
 		{"max_hold: .inf", `max_hold must be a duration; ".inf" is not`, noLimit},
 		{"max_hold: soon", `max_hold must be a duration; "soon" is not`, written},
 		{"max_hold: 1d", `max_hold must be a duration; "1d" is not`, "write days in hours: 24h; " + units},
+		{"fencing: false", "", ""},
+		{"fencing: off", "", ""},
+		{"fencing: true\n    restart_guard: off", "", ""},
+		{"fencing: on\n    restart_guard: off", "", ""},
+		{"fencing: strict", `fencing must be true or false; "strict" is not`, "write true or false"},
+		{"fencing: 1", `fencing must be true or false; "1" is not`, "write true or false"},
+		{"fencing:", "fencing has no value", "give it a value, or remove the line"},
+		{"restart_guard: off", "", ""},
+		{"restart_guard: 'off'", "", ""},
+		{"restart_guard: false", "", ""},
+		{"restart_guard: False", "", ""},
+		{"expiration: 1m\n    restart_guard: on", "", ""},
+		{"expiration: 1m\n    restart_guard: \"on\"", "", ""},
+		{"expiration: 1m\n    restart_guard: true", "", ""},
+		{"restart_guard: yes", `restart_guard must be on or off; "yes" is not`, "write on or off"},
+		{"restart_guard: ON", `restart_guard must be on or off; "ON" is not`, "write on or off"},
+		{"restart_guard: 'true'", `restart_guard must be on or off; "true" is not`, "write on or off"},
+		{"restart_guard: enabled", `restart_guard must be on or off; "enabled" is not`, "write on or off"},
+		{"restart_guard: 30s", `restart_guard must be on or off; "30s" is not`, "write on or off"},
+		{"restart_guard: 0", `restart_guard must be on or off; "0" is not`, "write on or off"},
+		{"restart_guard: ''", `restart_guard must be on or off; "" is not`, "write on or off"},
+		{"restart_guard: [on]", "restart_guard must be on or off; this is a list", ""},
+		{"restart_guard:", "restart_guard has no value", "give it a value, or remove the line"},
+		{memory("1s"), "", ""},
+		{memory("87600h"), "", ""},
+		{memory("forever"), "", ""},
+		{memory("'forever'"), "", ""},
+		{memory("999ms"), "fencing_memory must be at least 1s; this is 999ms", ""},
+		{memory("87601h"), "fencing_memory must be at most 87600h; this is 87601h", ""},
+		{memory("60"), "fencing_memory has no unit: 60", "60s? " + units},
+		{memory("0"), "fencing_memory must be at least 1s; this is 0", noEnd},
+		{memory("0s"), "fencing_memory must be at least 1s; this is 0s", noEnd},
+		{memory("-1"), "fencing_memory must be at least 1s; this is -1", noEnd},
+		{memory("-1h"), "fencing_memory must be at least 1s; this is -1h", noEnd},
+		{memory("-99999999999999999999h"), "fencing_memory must be at least 1s; this is -99999999999999999999h", ""},
+		{memory("Forever"), `fencing_memory must be a duration or forever; "Forever" is not`, "did you mean forever?"},
+		{memory("infinite"), `fencing_memory must be a duration or forever; "infinite" is not`, "did you mean forever?"},
+		{memory("never"), `fencing_memory must be a duration or forever; "never" is not`, written},
+		{memory("7d"), `fencing_memory must be a duration or forever; "7d" is not`, "write days in hours: 24h; " + units},
+		{memory("true"), `fencing_memory must be a duration or forever; "true" is not`, written},
+		{memory("{a: 1h}"), "fencing_memory must be a duration or forever; this is a mapping", ""},
 		{"doc: |\n      one\n      two\n", "", ""},
 		{"doc: 7", "doc must be text; this is a number", `put it in quotes: "7"`},
 		{"doc: [a]", "doc must be text; this is a list", ""},
@@ -144,12 +189,12 @@ func TestValues(t *testing.T) {
 
 func TestValuesArriveInTheMutex(t *testing.T) {
 	got := accepted(t, mutexText("expiration_in_seconds: 90", "wait: forever", "retry_interval: 50ms", "retry_jitter: 5ms",
-		"drift_factor: 0.25", "node_timeout: 70ms", "pool_size: 5", "reconnection_interval: 3s", "renew: on", "max_hold: 4h", "fencing: false",
-		"restart_guard: off", "replicas: 0", "key: a{{b}}", "doc: \"  one\\ntwo  \\n\\n\"")).Mutexes[0]
+		"drift_factor: 0.25", "node_timeout: 70ms", "pool_size: 5", "reconnection_interval: 3s", "renew: on", "max_hold: 4h", "fencing: true",
+		"fencing_memory: forever", "restart_guard: on", "replicas: 0", "key: a{{b}}", "doc: \"  one\\ntwo  \\n\\n\"")).Mutexes[0]
 	want := Mutex{Name: "A", Doc: "  one\ntwo", URL: "redis://a", Key: Key{"a{{b}}", []Part{{Literal: "a{b}"}}},
 		Expiration: 90 * time.Second, Wait: Forever, RetryInterval: 50 * time.Millisecond, RetryJitter: 5 * time.Millisecond,
 		DriftFactor: 0.25, NodeTimeout: 70 * time.Millisecond, PoolSize: 5, ReconnectionInterval: 3 * time.Second,
-		Renew: true, MaxHold: 4 * time.Hour, Position: Position{3, 11}}
+		Renew: true, MaxHold: 4 * time.Hour, Fencing: true, FencingMemory: Forever, RestartGuard: true, Position: Position{3, 11}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -157,13 +202,8 @@ func TestValuesArriveInTheMutex(t *testing.T) {
 
 func TestWhatThisVersionDoesNotHaveIsRefused(t *testing.T) {
 	for line, want := range map[string]string{
-		"fencing: true":        "5:14: fencing is not in this version yet: its locks have no fencing token\nhint: remove it, or write false\n",
-		"fencing: on":          "5:14: fencing is not in this version yet: its locks have no fencing token\nhint: remove it, or write false\n",
-		"fencing: strict":      "5:14: fencing must be true or false; \"strict\" is not\nhint: write true or false\n",
-		"restart_guard: true":  "5:20: restart_guard is not in this version yet: a node that lost its locks in a restart votes at once\nhint: remove it, or write off\n",
-		"replicas: 1":          "5:15: replicas is not in this version yet: a node votes without its replicas\nhint: remove it, or write 0\n",
-		"replicas: -1":         "5:15: replicas must be at least 0; this is -1\n",
-		"restart_guard: false": "",
+		"replicas: 1":  "5:15: replicas is not in this version yet: a node votes without its replicas\nhint: remove it, or write 0\n",
+		"replicas: -1": "5:15: replicas must be at least 0; this is -1\n",
 	} {
 		if got := headlines(mutexText(line)); got != want {
 			t.Errorf("%s: got\n%swant\n%s", line, got, want)
@@ -179,9 +219,10 @@ func TestTheTableOfFieldsIsSound(t *testing.T) {
 		if f.set == nil && f.In != InFile && f.NotYet == nil {
 			t.Errorf("%s goes nowhere", f.Name)
 		}
-		tag := map[Kind]string{Switch: "!!bool", Count: "!!int", Seconds: "!!int", Fraction: "!!float", Wait: "!!str"}[f.Kind]
+		tag := map[Kind]string{Switch: "!!bool", OnOff: "!!str", Count: "!!int", Seconds: "!!int", Fraction: "!!float", Wait: "!!str",
+			Lifetime: "!!str"}[f.Kind]
 		switch f.Kind {
-		case Duration, Wait, Seconds, Count, Fraction, Switch:
+		case Duration, Wait, Lifetime, Seconds, Count, Fraction, Switch, OnOff:
 			for _, text := range append(f.Examples, f.Default) {
 				if text == "" {
 					continue
