@@ -63,11 +63,11 @@ func (m *Mutex) acquire(ctx context.Context, key string, options *AcquireOptions
 			m.engine.lines.adopt(lock)
 			return lock, nil
 		}
-		if failed.final || !patience.more(errors.Is(failed.err, ErrAlreadyLocked), m.engine.clock.now()) {
+		if failed.final || !patience.more(failed, m.engine.clock.now()) {
 			return nil, failed.err
 		}
 	} else {
-		patience.more(true, start)
+		patience.more(nil, start)
 	}
 	return m.waitInLine(ctx, &a, &patience, attempts, failed)
 }
@@ -89,6 +89,14 @@ type failure struct {
 	left time.Duration
 	// split says that no owner has a quorum.
 	split bool
+	// quarantine is how long it takes until so many nodes have left it that there can be a quorum; zero if it is not for
+	// that that there was none.
+	quarantine time.Duration
+}
+
+// passes tells whether waiting helps: the lock was held, or nodes were in quarantine. A nil f is a lock that was held.
+func (f *failure) passes() bool {
+	return f == nil || f.quarantine > 0 || errors.Is(f.err, ErrAlreadyLocked)
 }
 
 // make asks every node once. Whatever it set, if it fails, is being released before it returns. The lock counts from
@@ -99,13 +107,19 @@ func (a *attempt) make(ctx context.Context, start moment) (*Lock, *failure) {
 	r := m.engine.newRound(l.claim.nodes, &l.claim, start, m.nodeTimeout(a.expiration))
 	r.question.put(a.op, a.key, l.claim.owner, a.expiration)
 	r.question.message = a.message
+	r.question.safeguard = l.safeguard
 	r.startFor(ctx)
 	return l.conclude(ctx, r, a.expiration)
 }
 
 // newLock is a lock of which nothing has been asked yet.
 func (m *Mutex) newLock(key string, expiration time.Duration, start moment) *Lock {
-	l := &Lock{mutex: m, since: start, claim: claim{nodes: m.group(key), key: key, owner: m.engine.owners.next()}}
+	l := &Lock{
+		mutex:     m,
+		since:     start,
+		safeguard: m.safeguardOf(key),
+		claim:     claim{nodes: m.group(key), key: key, owner: m.engine.owners.next()},
+	}
 	l.claim.life.Store(int64(expiration))
 	return l
 }
@@ -114,7 +128,10 @@ func (m *Mutex) newLock(key string, expiration time.Duration, start moment) *Loc
 func (l *Lock) conclude(ctx context.Context, r *round, expiration time.Duration) (*Lock, *failure) {
 	defer r.leave()
 	o, err := r.wait(ctx)
-	if err == nil && o.won() && l.hold(expiration) {
+	if err == nil && o.won() && r.question.counter != "" {
+		o, err = l.fence(ctx, r, o, expiration)
+	}
+	if err == nil && o.won() && l.hold(expiration) { // which looks at the clock, after every wait
 		return l, nil
 	}
 	r.undo()
@@ -130,12 +147,19 @@ func (l *Lock) conclude(ctx context.Context, r *round, expiration time.Duration)
 		return nil, &failure{err: m.fail("acquire", l.Key(), &o, fmt.Errorf("%w: the answers took longer than the lock is valid", ErrNoQuorum))}
 	}
 	cause := o.cause()
-	return nil, &failure{
+	f := &failure{
 		err:   m.fail("acquire", l.Key(), &o, cause),
 		final: errors.Is(cause, ErrNoQuorum) && o.blocks(o.rejected),
 		left:  o.left(),
 		split: o.split(),
 	}
+	if cause == ErrNoQuorum {
+		f.quarantine = o.quarantine()
+	}
+	if f.quarantine > 0 {
+		f.err.Causes = append(f.err.Causes, &QuarantineError{f.quarantine})
+	}
+	return nil, f
 }
 
 // cause is what an attempt without quorum failed of: the lock is somebody else's, or too few nodes could answer. It is

@@ -33,6 +33,9 @@ func (c *clock) since(m moment) time.Duration { return c.now().since(m) }
 // time is m as the monotonic clock has it.
 func (c *clock) time(m moment) time.Time { return c.base.Add(m.mono) }
 
+// wallClock is m as the wall clock has it.
+func (c *clock) wallClock(m moment) time.Time { return time.Unix(0, c.base.UnixNano()).Add(m.wall) }
+
 // since is how long m is after the moment before: the larger of what the two clocks say, so that a wall clock set back,
 // or a machine that slept, can only shorten a lock.
 func (m moment) since(before moment) time.Duration {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -55,6 +56,9 @@ const unanswered = -99
 func newCommand(calls []*call, withSource bool) redis.Cmder {
 	q, n := calls[0].question, len(calls)
 	ctx := context.Background()
+	if q.isGuarded() {
+		return guardedCommand(q, withSource)
+	}
 	switch q.op {
 	case acquire:
 		return redis.NewBoolCmd(ctx, "set", q.key, q.owner, "nx", "px", q.milliseconds)
@@ -96,6 +100,39 @@ func newCommand(calls []*call, withSource bool) redis.Cmder {
 	return redis.NewCmd(ctx, arguments...)
 }
 
+// guardedCommand is the command for a call that its question's safeguard has a part in.
+func guardedCommand(q *question, withSource bool) redis.Cmder {
+	s := &guardedScripts[q.op]
+	arguments := make([]any, 0, 11)
+	if withSource {
+		arguments = append(arguments, "eval", s.source, 0)
+	} else {
+		arguments = append(arguments, "evalsha", s.hash, 0)
+	}
+	arguments = append(arguments, &q.key)
+	memory := ""
+	if q.counter != "" {
+		arguments = append(arguments, &q.counter)
+		memory = strconv.FormatInt(q.memory, 10)
+	}
+	if q.quarantine > 0 {
+		arguments = append(arguments, birthKey)
+	}
+	arguments[2] = len(arguments) - 3
+	arguments = append(arguments, memory, &q.quarantine, &q.owner)
+	switch q.op {
+	case acquire, queue:
+		arguments = append(arguments, &q.milliseconds, &q.message)
+	case handover:
+		arguments = append(arguments, &q.next, &q.milliseconds)
+	case extend:
+		arguments = append(arguments, &q.milliseconds, &q.token)
+	case raise:
+		arguments = append(arguments, &q.token)
+	}
+	return redis.NewCmd(context.Background(), arguments...)
+}
+
 // errTogether stands for an error of one of several that were asked together, of which no more is known.
 var errTogether = errors.New("an error of one among several")
 
@@ -134,7 +171,14 @@ func interpret(command redis.Cmder, calls []*call) {
 				fill(calls, scriptReply(q.op, value))
 			}
 		case []any:
-			fill(calls, refusal(q, value))
+			switch {
+			case q.isGuarded():
+				calls[0].reply = guardedReply(value)
+			case q.op == queue:
+				calls[0].reply = refusal(value)
+			default:
+				fill(calls, reply{answer: Refused, err: errMisfit})
+			}
 		case nil:
 			fill(calls, reply{answer: Gone})
 		default:
@@ -173,20 +217,58 @@ func oneOfSeveral(o op, answer byte) reply {
 	}
 }
 
+// guardedReply reads the answer of a script that a safeguard has a part in: see scripts/guard.lua.
+func guardedReply(value []any) reply {
+	misfit := reply{answer: Refused, err: errMisfit}
+	number := func(i int) (n int64) {
+		if i < len(value) {
+			n, _ = value[i].(int64)
+		}
+		return n
+	}
+	if len(value) == 0 {
+		return misfit
+	}
+	code, isNumber := value[0].(int64)
+	switch {
+	case !isNumber:
+		return misfit
+	case (code == 0 || code == 1) && len(value) == 4:
+		r := reply{answer: Granted, counter: number(1), seconds: number(2), blind: number(3) == 1}
+		if code == 0 {
+			r.answer = Gone
+		}
+		return r
+	case code == -1 && len(value) == 1:
+		return reply{answer: Taken}
+	case code == -1:
+		return refusal(value[1:])
+	case code == -2 && number(1) > 0:
+		return reply{answer: Quarantined, left: milliseconds(number(1))}
+	case code == -3:
+		return reply{answer: Gone}
+	}
+	return misfit
+}
+
 // refusal reads who holds what was queued for, and for how long yet.
-func refusal(q *question, value []any) reply {
-	if q.op == queue && len(value) == 2 {
+func refusal(value []any) reply {
+	if len(value) == 2 {
 		owner, isText := value[0].(string)
 		left, isNumber := value[1].(int64)
 		if isText && isNumber {
-			r := reply{answer: Taken, owner: owner, left: forever}
-			if left >= 0 && left < int64(forever/time.Millisecond) {
-				r.left = time.Duration(left) * time.Millisecond
-			}
-			return r
+			return reply{answer: Taken, owner: owner, left: milliseconds(left)}
 		}
 	}
 	return reply{answer: Refused, err: errMisfit}
+}
+
+// milliseconds is what is left of something, as a server tells: less than nothing is for ever.
+func milliseconds(left int64) time.Duration {
+	if left < 0 || left >= int64(forever/time.Millisecond) {
+		return forever
+	}
+	return time.Duration(left) * time.Millisecond
 }
 
 // forever is the time that is left of what does not expire.

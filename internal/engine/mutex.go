@@ -51,8 +51,10 @@ func DefaultNodeTimeout(expiration time.Duration) time.Duration {
 type Mutex struct {
 	engine   *Engine
 	settings Settings
-	groups   [][]*Node
-	ring     ring // nil with one group
+	// safeguard is what all questions ask besides; those about a key have its counter too.
+	safeguard safeguard
+	groups    [][]*Node
+	ring      ring // nil with one group
 }
 
 // NewMutex returns a mutex on groups of nodes of this engine.
@@ -65,7 +67,7 @@ func (e *Engine) NewMutex(settings Settings, groups [][]*Node) (*Mutex, error) {
 			return nil, fmt.Errorf("%s: a group has %d nodes; it needs an odd number of at most %d", settings.Name, len(group), MaxGroup)
 		}
 	}
-	m := &Mutex{engine: e, settings: settings, groups: groups}
+	m := &Mutex{engine: e, settings: settings, safeguard: settings.safeguard(), groups: groups}
 	if len(groups) > 1 {
 		m.ring = newRing(len(groups))
 	}
@@ -98,6 +100,8 @@ func (s Settings) Check() error {
 		return fmt.Errorf("retry jitter %v is not within 0 and %v", s.RetryJitter, maxPause)
 	case s.Fencing && s.FencingMemory < MinFencingMemory:
 		return fmt.Errorf("fencing memory %v is too short: at least %v", s.FencingMemory, MinFencingMemory)
+	case s.Fencing && s.FencingMemory > MaxExpiration && s.FencingMemory != Forever:
+		return fmt.Errorf("fencing memory %v is too long: at most %v, or forever", s.FencingMemory, MaxExpiration)
 	}
 	return (&Mutex{settings: s}).checkExpiration(s.Expiration)
 }

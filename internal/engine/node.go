@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,6 +17,10 @@ type Node struct {
 	name     string
 	lane     *lane
 	listener *listener
+	// blind says that it was reported that the node does not tell its uptime; quarantined is when, on the engine's
+	// monotonic clock, the quarantine that was reported last ends.
+	blind       atomic.Bool
+	quarantined atomic.Int64
 }
 
 // NodeOptions say how a node is reached.

@@ -56,8 +56,14 @@ type safeguard struct {
 	quarantine int64
 }
 
-// none tells whether there is nothing to ask.
-func (s *safeguard) none() bool { return s.counter == "" && s.quarantine == 0 }
+// isGuarded tells whether the question's safeguard has a part in what a node does.
+func (q *question) isGuarded() bool {
+	switch q.op {
+	case acquire, queue, handover, extend, raise:
+		return q.counter != "" || q.quarantine > 0
+	}
+	return false
+}
 
 // put makes q one of the questions that need no more than an owner and an expiration.
 func (q *question) put(o op, key, owner string, expiration time.Duration) {
@@ -96,12 +102,36 @@ var handoverSource string
 //go:embed scripts/extend.lua
 var extendSource string
 
+//go:embed scripts/guard.lua
+var guardSource string
+
+//go:embed scripts/guarded_acquire.lua
+var guardedAcquireSource string
+
+//go:embed scripts/guarded_handover.lua
+var guardedHandoverSource string
+
+//go:embed scripts/guarded_extend.lua
+var guardedExtendSource string
+
+//go:embed scripts/raise.lua
+var raiseSource string
+
 // scripts are those of the ops that have one.
 var scripts = [...]script{
 	queue:    newScript(queueSource),
 	release:  newScript(releaseSource),
 	handover: newScript(handoverSource),
 	extend:   newScript(extendSource),
+}
+
+// guardedScripts are those of the ops that a safeguard has a part in.
+var guardedScripts = [...]script{
+	acquire:  newScript(guardSource + guardedAcquireSource),
+	queue:    newScript(guardSource + guardedAcquireSource),
+	handover: newScript(guardSource + guardedHandoverSource),
+	extend:   newScript(guardSource + guardedExtendSource),
+	raise:    newScript(guardSource + raiseSource),
 }
 
 // releases is the script for several releases at once.

@@ -112,13 +112,16 @@ func (r *round) seat(index int, asker asker) *call {
 // sent first, so what came behind it would set the key again.
 func (r *round) wanted() bool {
 	switch r.question.op {
-	case acquire, queue, extend:
+	case acquire, queue, extend, raise:
 		return !r.claim.over.Load()
 	}
 	return true
 }
 
 func (r *round) hear(index int, answer reply) {
+	if r.question.isGuarded() {
+		answer = r.judge(index, answer)
+	}
 	switch o := r.question.op; {
 	case o.acquires() || o == extend:
 		r.claim.noted(o, index, answer)
@@ -289,7 +292,8 @@ func (r *relay) hear(index int, answer reply) {
 		to.answer = Granted
 	}
 	r.to.hear(index, to)
-	if answer.answer == Refused && !answer.broken { // no room for a new value, perhaps, but the old one may still go
+	if answer.answer == Quarantined || answer.answer == Refused && !answer.broken {
+		// It takes no new value, for lack of room, perhaps; but the old one may still go.
 		r.from.askNode(index, r.from)
 		return
 	}
@@ -298,14 +302,15 @@ func (r *relay) hear(index int, answer reply) {
 
 // tally counts votes.
 type tally struct {
-	nodes    int
-	pending  int
-	granted  int
-	taken    int // another owner's value, or something that is no lock of ours
-	gone     int
-	silent   int // no answer to the question: refused, timed out, down
-	rejected int // refused in a way that asking again would not change
-	awaited  int // granted releases that somebody listened for
+	nodes       int
+	pending     int
+	granted     int
+	taken       int // another owner's value, or something that is no lock of ours
+	gone        int
+	silent      int // no answer to the question: refused, timed out, down, in quarantine
+	quarantined int // those of them in quarantine
+	rejected    int // refused in a way that asking again would not change
+	awaited     int // granted releases that somebody listened for
 }
 
 func (t *tally) quorum() int { return t.nodes/2 + 1 }
@@ -323,6 +328,9 @@ func (t *tally) count(r reply) {
 		t.taken++
 	case Gone:
 		t.gone++
+	case Quarantined:
+		t.silent++
+		t.quarantined++
 	case Refused, Timeout, Down:
 		t.silent++
 		if r.permanent() {

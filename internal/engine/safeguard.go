@@ -8,6 +8,10 @@ import (
 // MaxSkew is how far a node's clock may be from this machine's for its vote to count under fencing.
 const MaxSkew = 2 * time.Second
 
+// MinFencingMemory is the shortest that a fencing counter may outlive its last use: when it is gone, the next begins with
+// the node's clock in whole seconds.
+const MinFencingMemory = time.Second
+
 // leastQuarantine is what a restarted node must wait at least under fencing: its counters are lost, and begin again with
 // its clock, which must be beyond every token that was handed out with another node's. That is twice what a clock may be
 // wrong by, and a second, for tokens count in whole ones.
@@ -38,18 +42,20 @@ func counterKey(key string) string {
 	return "{" + key + "}:fence"
 }
 
-// safeguard is what the questions about a key ask besides.
-func (m *Mutex) safeguard(key string) safeguard {
-	s := safeguard{quarantine: m.settings.Quarantine().Milliseconds()}
-	if m.settings.Fencing {
-		s.counter = counterKey(key)
-		if memory := m.settings.FencingMemory; memory != Forever {
-			s.memory = memory.Milliseconds()
-		}
+// safeguard is what all questions of a mutex with these settings ask besides.
+func (s Settings) safeguard() safeguard {
+	guard := safeguard{quarantine: s.Quarantine().Milliseconds()}
+	if s.Fencing && s.FencingMemory != Forever {
+		guard.memory = s.FencingMemory.Milliseconds()
 	}
-	return s
+	return guard
 }
 
-// MinFencingMemory is the shortest that a fencing counter may outlive its last use: when it is gone, the next begins with
-// the node's clock in whole seconds.
-const MinFencingMemory = time.Second
+// safeguardOf is what the questions about a key ask besides.
+func (m *Mutex) safeguardOf(key string) safeguard {
+	guard := m.safeguard
+	if m.settings.Fencing {
+		guard.counter = counterKey(key)
+	}
+	return guard
+}

@@ -5,6 +5,27 @@ import (
 	"errors"
 )
 
+// tokenKey is that of the fencing token among a context's values.
+type tokenKey struct{}
+
+// TokenFrom is the fencing token of the lock under which Synchronize runs a function with ctx, the innermost; zero if
+// there is none.
+func TokenFrom(ctx context.Context) int64 {
+	if ctx == nil {
+		return 0
+	}
+	token, _ := ctx.Value(tokenKey{}).(int64)
+	return token
+}
+
+// withToken puts a token into a context, and a zero only where another token would be taken for it.
+func withToken(ctx context.Context, token int64) context.Context {
+	if token == TokenFrom(ctx) {
+		return ctx
+	}
+	return context.WithValue(ctx, tokenKey{}, token)
+}
+
 // Synchronize runs fn under a lock on key. The context that fn gets is cancelled, with cause ErrLockLost, the moment the
 // lock's validity ends. The lock is released however fn ends: by returning, by a panic, which goes on, or by
 // runtime.Goexit.
@@ -17,7 +38,7 @@ func (m *Mutex) Synchronize(ctx context.Context, key string, fn func(context.Con
 	if err != nil {
 		return err
 	}
-	inner, cancel := context.WithCancelCause(ctx)
+	inner, cancel := context.WithCancelCause(withToken(ctx, lock.token))
 	lock.whenEnded(cancel)
 
 	returned := false

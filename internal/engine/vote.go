@@ -130,13 +130,16 @@ func hasCode(err error, codes ...string) bool {
 // hint says what to do about an error of a node, where that is known.
 func hint(err error) string {
 	var clusterMode *clusterModeError
+	var skewed *skewError
 	switch {
 	case err == nil:
 		return ""
 	case errors.As(err, &clusterMode), hasCode(err, "MOVED", "CROSSSLOT", "CLUSTERDOWN"):
 		return "the server runs in cluster mode; url and servers name independent servers"
 	case noPermission(err):
-		return "the server's user may not do this; it needs the commands set, get, del, pttl, pexpire, eval and evalsha on the mutex's keys, and publish and subscribe on the channels mutexgen:*"
+		return "the server's user may not do this; it needs the commands set, get, del, pttl, pexpire, eval and evalsha on the mutex's keys (with fencing or restart_guard also time, persist and info, and the keys *:fence and mutexgen:birth), and publish and subscribe on the channels mutexgen:*"
+	case errors.As(err, &skewed):
+		return fmt.Sprintf("fencing tokens begin with the servers' clocks: keep them, and this machine's, within %v of each other", MaxSkew)
 	case hasCode(err, "NOAUTH", "WRONGPASS"):
 		return "check the user and the password in the node's URL"
 	case hasCode(err, "READONLY"):

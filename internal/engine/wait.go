@@ -6,8 +6,8 @@ import (
 )
 
 // patience decides whether to try again, and when. Retries are made whatever the attempt failed of. A wait is for a held
-// lock: as long as the lock has not been seen held, a lack of quorum is reported at once; whoever has begun to wait rides
-// out an outage.
+// lock, or for nodes to leave their quarantine if it is long enough for that: as long as neither has been seen, a lack of
+// quorum is reported at once; whoever has begun to wait rides out an outage.
 //
 // Attempts because of a wake-up come on top: they neither use up retries nor put the next one off.
 type patience struct {
@@ -42,11 +42,11 @@ func (m *Mutex) patience(options *AcquireOptions, start moment) patience {
 // any tells whether there is more than one attempt.
 func (p *patience) any() bool { return p.retries != 0 }
 
-// more plans the attempt after one that was due, which met a lock that was held or failed otherwise. It returns false if
-// there is none. The last attempt is made as the wait ends.
-func (p *patience) more(held bool, now moment) bool {
+// more plans the attempt after one that was due, and failed; nil says that it was not made, for the lock is held. It
+// returns false if there is none. The last attempt is made as the wait ends.
+func (p *patience) more(failed *failure, now moment) bool {
 	pause := p.mutex.pauseBeforeRetry()
-	p.waiting = p.waiting || held
+	p.waiting = p.waiting || failed.passes()
 	switch {
 	case p.retries == 0:
 		return false
@@ -56,7 +56,7 @@ func (p *patience) more(held bool, now moment) bool {
 		return false
 	case !p.forever:
 		left := -now.since(p.end)
-		if left <= 0 {
+		if left <= 0 || failed != nil && failed.quarantine > left {
 			return false
 		}
 		pause = min(pause, left)

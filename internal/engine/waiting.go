@@ -50,7 +50,7 @@ func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, attempt
 				splits = 0
 			}
 		}
-		if due && !p.more(failed == nil || errors.Is(failed.err, ErrAlreadyLocked), m.engine.clock.now()) {
+		if due && !p.more(failed, m.engine.clock.now()) {
 			if failed == nil {
 				return nil, m.fail("acquire", a.key, nil, ErrAlreadyLocked)
 			}
@@ -208,7 +208,7 @@ func (o *outcome) left() time.Duration {
 		switch {
 		case r.answer == Granted: // and being released
 			free++
-		case r.answer == Taken && (r.owner != "" || r.left > 0):
+		case r.answer == Taken && (r.owner != "" || r.left > 0), r.answer == Quarantined:
 			lefts = append(lefts, r.left)
 		}
 	}

@@ -120,7 +120,7 @@ func (w *wireSender) interrupt() {
 // order is the one in which the questions of a batch are asked. Whoever releases goes before whoever acquires, so that
 // the next owner needn't come twice. Nothing depends on the order in which they were put: an attempt that is being
 // released asks for nothing else (see round.wanted), and those of different owners were under way at the same time.
-var order = [...]op{handover, extend, release, acquire, queue, read, notice}
+var order = [...]op{handover, extend, release, acquire, queue, raise, read, notice}
 
 // exec sends the batch as one pipeline: all its releases as one script call, all its extensions as another. Server, client
 // and network have less to do then than with one each; a lock that fares alone is asked for alone in a second pipeline.
@@ -139,7 +139,7 @@ func (w *wireSender) exec(deadline time.Time, batch []*call) {
 			n := w.together(calls)
 			var command redis.Cmder
 			switch {
-			case o == acquire:
+			case o == acquire && !calls[0].question.isGuarded():
 				command = w.set(sets, calls[0].question)
 				sets++
 			case o == release && n == 1 && one && calls[0].question.channel == "":
@@ -161,13 +161,17 @@ func (w *wireSender) exec(deadline time.Time, batch []*call) {
 }
 
 // together is how many of the calls, from the first on, one script call asks for. Whoever tells one waiter, instead of
-// all, goes alone.
+// all, goes alone, and so does an extension with a safeguard.
 func (w *wireSender) together(calls []*call) int {
 	n := 0
-	for n < len(calls) && !w.apart && (calls[n].question.op == extend || calls[n].question.op == release && calls[n].question.channel == "") {
+	for n < len(calls) && !w.apart && mayTravelTogether(calls[n].question) {
 		n++
 	}
 	return max(n, 1)
+}
+
+func mayTravelTogether(q *question) bool {
+	return q.op == extend && !q.isGuarded() || q.op == release && q.channel == ""
 }
 
 // hear fills in the replies of what was asked; sent is what sending it returned.
