@@ -43,6 +43,9 @@ type Definition struct {
 	ReconnectionInterval time.Duration
 	Renew                bool
 	MaxHold              time.Duration // zero: no limit
+	Fencing              bool
+	FencingMemory        time.Duration // Forever: no end; without Fencing it means nothing
+	RestartGuard         bool
 }
 
 // Set is all the mutexes of one Open. It is for generated code.

@@ -31,8 +31,7 @@ func definitionCode(m *definition.Mutex) jen.Code {
 	add(len(m.Cluster) > 0, "Cluster", clusterCode(m.Cluster))
 	add(true, "Key", jen.Lit(m.Key.Template))
 	add(true, "Expiration", durationCode(m.Expiration))
-	add(m.Wait == definition.Forever, "Wait", jen.Qual(mutexPath, "Forever"))
-	add(m.Wait != 0 && m.Wait != definition.Forever, "Wait", durationCode(m.Wait))
+	add(m.Wait != 0, "Wait", durationOrForeverCode(m.Wait))
 	add(m.MaxRetry != 0, "MaxRetry", jen.Lit(m.MaxRetry))
 	add(true, "RetryInterval", durationCode(m.RetryInterval))
 	add(true, "RetryJitter", durationCode(m.RetryJitter))
@@ -42,6 +41,9 @@ func definitionCode(m *definition.Mutex) jen.Code {
 	add(true, "ReconnectionInterval", durationCode(m.ReconnectionInterval))
 	add(true, "Renew", jen.Lit(m.Renew))
 	add(m.MaxHold != 0, "MaxHold", durationCode(m.MaxHold))
+	add(m.Fencing, "Fencing", jen.True())
+	add(m.Fencing, "FencingMemory", durationOrForeverCode(m.FencingMemory))
+	add(m.RestartGuard, "RestartGuard", jen.True())
 	return oneToALine(fields...)
 }
 

@@ -11,6 +11,7 @@ import (
 func TestADefinitionSaysEverythingThatIsInForce(t *testing.T) {
 	m := transfer()
 	m.Doc, m.NodeTimeout, m.DriftFactor, m.PoolSize, m.MaxHold = "moves money.", 50*time.Millisecond, 0.02, 4, time.Minute
+	m.Fencing, m.FencingMemory, m.RestartGuard = true, 2*time.Hour, true
 	mustContain(t, render(t, m), `{
 		Name: "AccountTransfer",
 		Doc: "moves money.",
@@ -30,14 +31,18 @@ func TestADefinitionSaysEverythingThatIsInForce(t *testing.T) {
 		ReconnectionInterval: time.Second,
 		Renew: true,
 		MaxHold: time.Minute,
+		Fencing: true,
+		FencingMemory: 2 * time.Hour,
+		RestartGuard: true,
 	}`)
 }
 
 func TestADefinitionLeavesOutWhatIsOff(t *testing.T) {
 	m := nightly()
-	m.Doc = ""
+	m.Doc, m.FencingMemory = "", time.Hour
 	code := render(t, m)
-	for _, field := range []string{"Doc", "Servers", "Cluster", "Wait", "MaxRetry", "NodeTimeout", "MaxHold"} {
+	for _, field := range []string{"Doc", "Servers", "Cluster", "Wait", "MaxRetry", "NodeTimeout", "MaxHold", "Fencing", "FencingMemory",
+		"RestartGuard"} {
 		if strings.Contains(code, "\t"+field+":") {
 			t.Errorf("the field %s is there:\n%s", field, code)
 		}
@@ -53,10 +58,12 @@ func TestADefinitionSaysThatItsLocksAreNotRenewed(t *testing.T) {
 	mustContain(t, render(t, m), "Renew: false,")
 }
 
-func TestWaitingForeverIsSpelledOut(t *testing.T) {
+func TestForeverIsSpelledOut(t *testing.T) {
 	m := nightly()
 	m.Wait = definition.Forever
 	mustContain(t, render(t, m), "Wait: mutex.Forever,")
+	m.Wait, m.Fencing, m.FencingMemory = 0, true, definition.Forever
+	mustContain(t, render(t, m), "Fencing: true, FencingMemory: mutex.Forever,")
 }
 
 func TestAClusterHasAGroupToALine(t *testing.T) {

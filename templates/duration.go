@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/dave/jennifer/jen"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
 var units = []struct {
@@ -32,6 +34,14 @@ func durationCode(d time.Duration) *jen.Statement {
 		}
 	}
 	return jen.Lit(int(d)).Op("*").Qual("time", "Nanosecond")
+}
+
+// durationOrForeverCode is d where it may be without end.
+func durationOrForeverCode(d time.Duration) *jen.Statement {
+	if d == definition.Forever {
+		return jen.Qual(mutexPath, "Forever")
+	}
+	return durationCode(d)
 }
 
 // durationText is d within a sentence: 10m, 1h30m, 400ms.

@@ -46,7 +46,7 @@ func emitMethods(out *jen.File, m *definition.Mutex, kind methods) {
 	method(out, m, "ReleaseLock", []jen.Code{ctx, lock}, []jen.Code{jen.Error()},
 		released("ReleaseLock").Call(jen.Id("ctx"), jen.Id("lock")))
 
-	emitComment(out.Group, extendDoc)
+	emitComment(out.Group, extendDoc(m))
 	method(out, m, "ExtendLock", []jen.Code{ctx, lock, jen.Id("expiration").Qual("time", "Duration")},
 		[]jen.Code{jen.Error()}, released("ExtendLock").Call(jen.Id("ctx"), jen.Id("lock"), jen.Id("expiration")))
 

@@ -20,8 +20,15 @@ func describe(m *definition.Mutex) string {
 	} else {
 		subject = m.Name
 	}
-	return doc + fmt.Sprintf("%s locks the key %s on %s. A lock expires after %s unless it is extended; %s. Acquiring %s.",
+	doc += fmt.Sprintf("%s locks the key %s on %s. A lock expires after %s unless it is extended; %s. Acquiring %s.",
 		subject, onOneLine(m.Key.Template), where(m), durationText(m.Expiration), renewal(m), waiting(m))
+	if m.Fencing {
+		doc += " Each lock has a fencing token."
+	}
+	if m.RestartGuard {
+		doc += " A server that restarted has no vote until the locks that it may have forgotten have expired."
+	}
+	return doc
 }
 
 // where says on what a mutex's keys are locked.
@@ -65,9 +72,13 @@ func synchronizeDoc(m *definition.Mutex) string {
 	case m.MaxHold > 0:
 		lasting += fmt.Sprintf(", but for no more than %s", durationText(m.MaxHold))
 	}
+	token := ""
+	if m.Fencing {
+		token = " The lock's fencing token is [mutex.Token] of that ctx."
+	}
 	return fmt.Sprintf("Synchronize runs fn while it holds the lock, %s, then releases it, also when fn panics. The ctx of fn is "+
 		"cancelled, with the cause [mutex.ErrLockLost], once the lock can no longer be relied on; the error is then fn's joined "+
-		"with that one. If there is no lock to be had, fn does not run and the error is that of AcquireLock.", lasting)
+		"with that one.%s If there is no lock to be had, fn does not run and the error is that of AcquireLock.", lasting, token)
 }
 
 func acquireDoc(m *definition.Mutex) string {
@@ -75,9 +86,13 @@ func acquireDoc(m *definition.Mutex) string {
 	if m.MaxHold > 0 {
 		renewed = fmt.Sprintf(" within %s", durationText(m.MaxHold))
 	}
+	quarantined := ""
+	if m.RestartGuard {
+		quarantined = " (and [mutex.ErrNodeQuarantined], if some restarted lately)"
+	}
 	return fmt.Sprintf("AcquireLock takes the lock for %s, or with [mutex.WithRenewal] until the caller releases it%s; it %s. "+
-		"The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few nodes could answer, "+
-		"[mutex.ErrClosed] after Close, or that of ctx.", durationText(m.Expiration), renewed, waiting(m))
+		"The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few nodes could answer%s, "+
+		"[mutex.ErrClosed] after Close, or that of ctx.", durationText(m.Expiration), renewed, waiting(m), quarantined)
 }
 
 // waiting says what an acquire does while someone else holds the lock.
@@ -96,10 +111,15 @@ func waiting(m *definition.Mutex) string {
 	}
 }
 
-// extendDoc is the doc of every ExtendLock.
-const extendDoc = "ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error is [mutex.ErrNotHeld] if the lock " +
-	"was released, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes could answer: then it expires when it " +
-	"would have anyway."
+func extendDoc(m *definition.Mutex) string {
+	most := ""
+	if m.RestartGuard {
+		most = fmt.Sprintf(", which is %s at most", durationText(m.Expiration))
+	}
+	return fmt.Sprintf("ExtendLock makes the lock last for at least expiration from now%s; it never shortens it. The error is "+
+		"[mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes could "+
+		"answer: then it expires when it would have anyway.", most)
+}
 
 // existsDoc is the doc of every ExistsLock.
 const existsDoc = "ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use it to show, " +

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,27 @@ func TestTheDocsSayHowLongALockLasts(t *testing.T) {
 		for want, got := range map[string]string{c.describe: describe(&m), c.synchronize: synchronizeDoc(&m), c.acquire: acquireDoc(&m)} {
 			if !strings.Contains(got, want) {
 				t.Errorf("renew %t, max_hold %v: it says %q, not %q", c.renew, c.maxHold, got, want)
+			}
+		}
+	}
+}
+
+func TestTheDocsTellOfFencingAndTheRestartGuard(t *testing.T) {
+	token := []string{" Each lock has a fencing token.", " The lock's fencing token is [mutex.Token] of that ctx."}
+	guard := []string{" A server that restarted has no vote until", "(and [mutex.ErrNodeQuarantined], if some restarted lately)", "from now, which is 10m at most;"}
+	for _, fencing := range []bool{false, true} {
+		for _, guarded := range []bool{false, true} {
+			m := nightly()
+			m.Fencing, m.RestartGuard = fencing, guarded
+			said := strings.Join([]string{describe(&m), synchronizeDoc(&m), acquireDoc(&m), extendDoc(&m)}, "\n")
+			for _, text := range append(token, guard...) {
+				want := fencing
+				if slices.Contains(guard, text) {
+					want = guarded
+				}
+				if strings.Contains(said, text) != want {
+					t.Errorf("fencing %t, guard %t: whether it says %q is wrong:\n%s", fencing, guarded, text, said)
+				}
 			}
 		}
 	}

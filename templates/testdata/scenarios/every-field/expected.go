@@ -43,6 +43,9 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		ReconnectionInterval: 1500 * time.Millisecond,
 		Renew:                true,
 		MaxHold:              2 * time.Hour,
+		Fencing:              true,
+		FencingMemory:        24 * time.Hour,
+		RestartGuard:         true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -73,7 +76,8 @@ func (m *Mutexes) Held() []mutex.Held {
 //
 // It locks the key everything on a quorum of 3 servers. A lock expires after 1m30s unless it is
 // extended; Synchronize extends it while its function runs, but holds it for no more than 2h.
-// Acquiring waits up to 2m for a held lock.
+// Acquiring waits up to 2m for a held lock. Each lock has a fencing token. A server that restarted
+// has no vote until the locks that it may have forgotten have expired.
 type Everything struct {
 	mutex mutex.Mutex[Everything]
 }
@@ -89,15 +93,16 @@ func (m Everything) Key() string {
 // Synchronize runs fn while it holds the lock, which it renews until fn has returned, but for no
 // more than 2h, then releases it, also when fn panics. The ctx of fn is cancelled, with the cause
 // [mutex.ErrLockLost], once the lock can no longer be relied on; the error is then fn's joined with
-// that one. If there is no lock to be had, fn does not run and the error is that of AcquireLock.
+// that one. The lock's fencing token is [mutex.Token] of that ctx. If there is no lock to be had,
+// fn does not run and the error is that of AcquireLock.
 func (m Everything) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
 	return m.mutex.Synchronize(ctx, fn, options...)
 }
 
 // AcquireLock takes the lock for 1m30s, or with [mutex.WithRenewal] until the caller releases it
 // within 2h; it waits up to 2m for a held lock. The error is [mutex.ErrAlreadyLocked] if someone
-// else holds it, [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close,
-// or that of ctx.
+// else holds it, [mutex.ErrNoQuorum] if too few nodes could answer (and [mutex.ErrNodeQuarantined],
+// if some restarted lately), [mutex.ErrClosed] after Close, or that of ctx.
 func (m Everything) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*EverythingLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
@@ -109,9 +114,9 @@ func (m Everything) ReleaseLock(ctx context.Context, lock *EverythingLock) error
 	return m.mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
-// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
-// if too few nodes could answer: then it expires when it would have anyway.
+// ExtendLock makes the lock last for at least expiration from now, which is 1m30s at most; it never
+// shortens it. The error is [mutex.ErrNotHeld] if the lock was released, has expired or is lost,
+// and [mutex.ErrNoQuorum] if too few nodes could answer: then it expires when it would have anyway.
 func (m Everything) ExtendLock(ctx context.Context, lock *EverythingLock, expiration time.Duration) error {
 	return m.mutex.ExtendLock(ctx, lock, expiration)
 }
