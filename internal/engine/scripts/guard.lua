@@ -40,7 +40,7 @@ end
 local function counter()
   local text = redis.call('get', KEYS[2])
   local value = tonumber(text or '0')
-  if not value or value < 0 or value >= 2 ^ 53 then
+  if not value or not (value >= 0 and value < 2 ^ 53 and value % 1 == 0) then
     return nil, redis.error_reply('ERR no fencing counter stands at ' .. KEYS[2])
   end
   return value
