@@ -18,7 +18,14 @@ var (
 	ErrLockLost = engine.ErrLockLost
 	// ErrClosed says that the mutexes were closed, or never opened.
 	ErrClosed = engine.ErrClosed
+	// ErrNodeQuarantined says that too few nodes could vote because some had restarted, lost their data or were new, and
+	// the definition has a restart guard. It comes with ErrNoQuorum. A QuarantineError tells how long it takes.
+	ErrNodeQuarantined = engine.ErrNodeQuarantined
 )
+
+// QuarantineError is how ErrNodeQuarantined comes, and tells how long it takes until enough nodes vote again. Find it with
+// errors.As, as a *QuarantineError.
+type QuarantineError = engine.QuarantineError
 
 // Error is what a failed operation returns. It says which operation on which mutex and key failed, wraps the causes (one
 // of the errors above, and the context's if that ended the operation), and lists every node's answer. It never shows a
@@ -28,7 +35,7 @@ type Error = engine.Error
 // Vote is one node's answer in an Error.
 type Vote = engine.Vote
 
-// Answer is what a node said: granted, taken, gone, wrong type, refused, timeout, down, or not heard.
+// Answer is what a node said: granted, taken, gone, wrong type, refused, timeout, down, quarantined, or not heard.
 type Answer = engine.Answer
 
 // Trace is a set of callbacks that are told what the mutexes of one Open do; see WithTrace.

@@ -76,6 +76,7 @@ func settings(d *Definition) engine.Settings {
 		Name: d.Name, Expiration: d.Expiration, Wait: d.Wait, MaxRetry: d.MaxRetry,
 		RetryInterval: d.RetryInterval, RetryJitter: d.RetryJitter, DriftFactor: d.DriftFactor, NodeTimeout: d.NodeTimeout,
 		Renew: d.Renew, MaxHold: d.MaxHold,
+		Fencing: d.Fencing, FencingMemory: d.FencingMemory, RestartGuard: d.RestartGuard,
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/mutexgen/mutexgen/internal/engine"
 )
 
-// Forever, given to WithWait, waits until the context ends.
+// Forever, given to WithWait, waits until the context ends. In a Definition it stands for a fencing memory without end, too.
 const Forever = engine.Forever
 
 // Synchronizer runs a function under a lock. Every mutex is one, a mutex with key parameters once For has bound them. It
@@ -50,6 +50,9 @@ func (m Mutex[M]) Key() (string, error) {
 // ErrAlreadyLocked if somebody else still holds it then, and ErrNoQuorum if too few nodes could answer: at once, unless it
 // is waiting already, which outages don't end. If ctx ends first, it returns ctx's error joined with the one of those that
 // applied last; after Close, ErrClosed.
+//
+// With a restart guard, too few nodes may be able to vote because they restarted or are new. That is ErrNoQuorum and
+// ErrNodeQuarantined in one; a QuarantineError tells for how much longer. It is waited out if that is within the wait.
 //
 // The lock is the caller's to release. It lasts for its expiration, and longer only as the caller extends it, unless
 // WithRenewal has it renewed.

@@ -86,7 +86,8 @@ func WithRedisOptions(adjust func(node string, options *redis.Options)) Option {
 // AcquireOption is an option of one AcquireLock or Synchronize.
 type AcquireOption func(*engine.AcquireOptions)
 
-// WithExpiration gives this lock an expiration of its own.
+// WithExpiration gives this lock an expiration of its own. If the definition has a restart guard, one that is longer than
+// the definition's is an error: a restarted node waits for no longer than that before it votes again.
 func WithExpiration(expiration time.Duration) AcquireOption {
 	return func(o *engine.AcquireOptions) { o.Expiration = &expiration }
 }

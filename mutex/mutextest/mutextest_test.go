@@ -174,3 +174,19 @@ func TestQuorumIsAnOddNumber(t *testing.T) {
 		}
 	}
 }
+
+// Only a counter is left out of Keys: a lock whose key looks like that of one is not.
+func TestALockMayBeNamedLikeACounter(t *testing.T) {
+	r := Run(t)
+	lock(t, r, "{a}:fence", time.Minute)
+	l := open(t, r)
+	for _, command := range [][]string{{"SET", "{b}:fence", "12"}, {"SET", "c", "12"}} {
+		l.send(command...)
+		l.wants(t, "+OK")
+	}
+	l.send("HSET", "{d}:fence", "field", "1")
+	l.wants(t, ":1")
+	if keys := r.Keys(); !slices.Equal(keys, []string{"c", "{a}:fence", "{d}:fence"}) {
+		t.Errorf("keys: %q", keys)
+	}
+}

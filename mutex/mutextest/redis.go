@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,6 +65,7 @@ func Start() (*Redis, error) {
 	conn.Close()
 	r.server = r.memory.Server()
 	r.memory.ClockTTL(true)
+	r.bear(time.UnixMilli(0))
 	if err := r.listen(); err != nil {
 		r.memory.Close()
 		release()
@@ -85,13 +88,15 @@ func (r *Redis) Stop() {
 }
 
 // Restart stops the Redis if it still runs or hangs, and starts it again with the keys that it had, as one with
-// persistence would: what time passed meanwhile counts against their expirations.
+// persistence would: what time passed meanwhile counts against their expirations. From then on it is in quarantine for
+// mutexes with a restart guard, which do not rely on the keys to be all there.
 //
 // The error says that the Redis is closed or that another program took its port meanwhile; under Run that fails the test
 // too, so that the error may be ignored there.
 func (r *Redis) Restart() error { return r.restart(false) }
 
-// RestartEmpty is Restart without the keys, as of a Redis without persistence.
+// RestartEmpty is Restart without the keys, as of a Redis without persistence. Its quarantine begins when it is first asked
+// for a lock that has a restart guard.
 func (r *Redis) RestartEmpty() error { return r.restart(true) }
 
 // Pause makes the Redis hang: connections stay open and are accepted, but nothing is answered. What is sent to it
@@ -134,8 +139,33 @@ func (r *Redis) Holder(key string) (owner string, held bool) {
 	return owner, err == nil
 }
 
-// Keys returns the keys that are stored, sorted: those of the locks that are held.
-func (r *Redis) Keys() []string { return r.memory.Keys() }
+// Keys returns the keys that are stored, sorted: those of the locks that are held. What else is stored for fencing and the
+// restart guard is left out.
+func (r *Redis) Keys() []string {
+	return slices.DeleteFunc(r.memory.Keys(), func(key string) bool { return key == birthKey || r.counts(key) })
+}
+
+// counts tells whether a key is that of a fencing counter.
+func (r *Redis) counts(key string) bool {
+	if !strings.HasSuffix(key, ":fence") {
+		return false
+	}
+	text, err := r.memory.Get(key)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseInt(text, 10, 64)
+	return err == nil
+}
+
+// birthKey is where a node notes, for the restart guard, when its data began, in milliseconds since 1970.
+const birthKey = "mutexgen:birth"
+
+// bear has the data begin at a time. A real server also tells its uptime, by which a restart is seen that lost nothing;
+// miniredis doesn't, so that the birth must do.
+func (r *Redis) bear(at time.Time) {
+	_ = r.memory.Set(birthKey, strconv.FormatInt(at.UnixMilli(), 10)) // fails only if it holds something else
+}
 
 func (r *Redis) restart(empty bool) error {
 	r.mu.Lock()
@@ -146,6 +176,8 @@ func (r *Redis) restart(empty bool) error {
 	r.stop()
 	if empty {
 		r.memory.FlushAll()
+	} else {
+		r.bear(time.Now())
 	}
 	for deadline := time.Now().Add(r.restartLimit); ; time.Sleep(5 * time.Millisecond) {
 		err := r.listen()
