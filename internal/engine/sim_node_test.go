@@ -4,17 +4,27 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"sync"
 	"testing/synctest"
 	"time"
 )
 
-// simNode is a Redis node in memory and in virtual time. It understands the engine's four questions, and its switches do
-// to them what networks and machines do.
+// simNode is a Redis node in memory and in virtual time. It understands the engine's questions, and its switches do to
+// them what networks and machines do.
 type simNode struct {
-	mu      sync.Mutex // guards what follows
-	keys    map[string]simKey
+	mu sync.Mutex // guards what follows
+	simClock
+	keys     map[string]simKey
+	counters map[string]simCounter // of fencing, by their keys
+	// birth is what stands at the birth key, by the node's clock in milliseconds; 0: nothing.
+	birth int64
+	// started is when the server started, by its clock; blind has it keep that to itself.
+	started time.Time
+	blind   bool
+	// journal is the changes of its data, the latest last, if it keeps one.
+	journal      []change
+	keepsJournal bool
+
 	latency time.Duration // between question and answer
 	// refuse is the error of a server that answers every question with it.
 	refuse error
@@ -41,15 +51,9 @@ type simNode struct {
 	batches   []int // sizes of those received
 	pings     int
 	log       []string // op and owner of each question carried out
+	// heard, unless nil, is told of each question carried out, instead of the log.
+	heard func(*question, reply)
 }
-
-type simKey struct {
-	owner string
-	ends  time.Time
-}
-
-// otherType is the owner of a key that is not a string.
-const otherType = "\x00other type"
 
 // simSender is a connection to a simNode on which questions are asked.
 type simSender struct {
@@ -187,249 +191,22 @@ func (n *simNode) ping(ctx context.Context) error {
 
 func (n *simNode) close() error { return nil }
 
-// answer carries a question out, as the commands and scripts of the wire do.
-func (n *simNode) answer(q *question) reply {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.log = append(n.log, [...]string{
-		acquire: "acquire ", queue: "queue ", release: "release ", handover: "handover ", extend: "extend ", read: "read ", notice: "notice ",
-	}[q.op]+q.owner)
-	if n.refuse != nil {
-		return reply{answer: Refused, err: n.refuse}
-	}
-	if n.refuseOp != nil {
-		if err := n.refuseOp(q.op); err != nil {
-			return reply{answer: Refused, err: err}
-		}
-	}
-	stands := n.look(q.key)
-	if stands == otherType && q.op != acquire && q.op != queue && q.op != notice {
-		return reply{answer: WrongType}
-	}
-	switch q.op {
-	case acquire:
-		if stands != "" {
-			return reply{answer: Taken}
-		}
-		n.set(q.key, q.owner, q.milliseconds)
-	case queue:
-		if stands != "" {
-			if engine := engineOf(stands); engine != "" && q.message != "" {
-				n.publish(engineChannel(engine), q.message)
-			}
-			if stands == otherType {
-				stands = ""
-			}
-			return reply{answer: Taken, owner: stands, left: time.Until(n.keys[q.key].ends).Truncate(time.Millisecond)}
-		}
-		n.set(q.key, q.owner, q.milliseconds)
-	case handover:
-		if stands != "" && stands != q.owner {
-			return reply{answer: Taken}
-		}
-		n.set(q.key, q.next, q.milliseconds)
-		if stands == "" {
-			return reply{answer: Gone}
-		}
-	case notice:
-		n.publish(q.channel, q.message)
-	case extend:
-		if stands != "" && stands != q.owner {
-			return reply{answer: Taken}
-		}
-		if ends := time.Now().Add(time.Duration(q.milliseconds) * time.Millisecond); n.keys[q.key].ends.Before(ends) {
-			n.set(q.key, q.owner, q.milliseconds)
-		}
-	case release:
-		if stands == "" {
-			return reply{answer: Gone}
-		}
-		if stands != q.owner {
-			return reply{answer: Taken}
-		}
-		delete(n.keys, q.key)
-		if q.channel == "" || n.publish(q.channel, q.message) == 0 {
-			heard := n.publish(keyChannel(q.key), q.owner[:min(len(q.owner), idLength)])
-			return reply{answer: Granted, awaited: heard > 0}
-		}
-	case read:
-		if stands == "" {
-			return reply{answer: Gone}
-		}
-		return reply{answer: Granted, owner: stands}
-	}
-	return reply{answer: Granted}
-}
-
-func (n *simNode) set(key, owner string, milliseconds int64) {
-	n.keys[key] = simKey{owner: owner, ends: time.Now().Add(time.Duration(milliseconds) * time.Millisecond)}
-}
-
-// publish sends a message to whoever listens, and returns how many those are. n.mu is held.
-func (n *simNode) publish(channel, message string) int {
-	listening := 0
-	lost := n.silent || n.lose != nil && n.lose(message)
-	if !lost {
-		n.published++
-	}
-	for _, s := range n.subs {
-		if !s.channels[channel] || s.closed() {
-			continue
-		}
-		listening++
-		if !lost && !s.dead {
-			s.send(event{channel: channel, message: message}, n.latency/2)
-		}
-	}
-	return listening
-}
-
-// farNode is a node as one sees it who is further away.
-type farNode struct {
-	*simNode
-	away time.Duration // to and fro
-}
-
-func (n *farNode) sender() sender { return &simSender{simNode: n.simNode, away: n.away} }
-
-func (n *farNode) subscribe(timeout time.Duration) subscription {
-	s := n.simNode.subscribe(timeout).(*simSubscription)
-	n.with(func(*simNode) { s.away = n.away })
-	return s
-}
-
-// simSubscription is a connection to a simNode on which messages arrive.
-type simSubscription struct {
-	node     *simNode
-	channels map[string]bool // guarded by the node's mu
-	// dead is a connection of which neither side has noticed that it broke; guarded by the node's mu.
-	dead   bool
-	away   time.Duration // see farNode
-	events chan event
-	broken chan struct{}
-	once   sync.Once
-}
-
-func (n *simNode) subscribe(time.Duration) subscription {
-	s := &simSubscription{node: n, channels: make(map[string]bool), events: make(chan event, 1000), broken: make(chan struct{})}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.subscribed++
-	if n.down {
-		s.close()
-	} else {
-		n.subs = append(n.subs, s)
-	}
-	return s
-}
-
-// send has an event arrive after a delay.
-func (s *simSubscription) send(e event, delay time.Duration) {
-	time.AfterFunc(delay+s.away/2, func() {
-		select {
-		case s.events <- e:
-		case <-s.broken:
-		}
-	})
-}
-
-func (s *simSubscription) listen(channels []string) error {
-	n := s.node
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.down {
-		return errors.New("connection refused")
-	}
-	if n.denied {
-		s.close() // the error arrives as an event
-		return nil
-	}
-	for _, c := range channels {
-		s.channels[c] = true
-		if n.hung == nil && !s.dead {
-			s.send(event{channel: c, isNew: true}, n.latency)
-		}
-	}
-	return nil
-}
-
-func (s *simSubscription) ignore(channels []string) error {
-	s.node.mu.Lock()
-	defer s.node.mu.Unlock()
-	for _, c := range channels {
-		delete(s.channels, c)
-	}
-	return nil
-}
-
-func (s *simSubscription) ping() error {
-	n := s.node
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.hung == nil && !n.mute && !s.dead {
-		s.send(event{}, n.latency)
-	}
-	return nil
-}
-
-func (s *simSubscription) receive() (event, error) {
-	select {
-	case e := <-s.events:
-		return e, nil
-	case <-s.broken:
-		return event{}, io.EOF
-	}
-}
-
-func (s *simSubscription) closed() bool {
-	select {
-	case <-s.broken:
-		return true
-	default:
-		return false
-	}
-}
-
-func (s *simSubscription) close() {
-	s.once.Do(func() { close(s.broken) })
-}
-
-// dropMessages breaks every connection on which messages arrive.
-func (n *simNode) dropMessages() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, s := range n.subs {
-		s.close()
-	}
-	n.subs = nil
-}
-
-// halfOpen breaks every connection on which messages arrive without anybody noticing.
-func (n *simNode) halfOpen() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, s := range n.subs {
-		s.dead = true
-	}
-}
-
 // restart ends the node and starts it again without its data.
 func (n *simNode) restart() {
 	n.dropMessages()
 	n.with(func(n *simNode) {
-		clear(n.keys)
+		n.flush()
+		n.started = n.now()
 		n.cut = true
 	})
 }
 
-// look is the owner at a key; the key's expiration counts. n.mu is held.
-func (n *simNode) look(key string) string {
-	k, ok := n.keys[key]
-	if ok && !time.Now().Before(k.ends) {
-		delete(n.keys, key)
-		return ""
-	}
-	return k.owner
+// flush deletes all data, as FLUSHALL does. n.mu is held.
+func (n *simNode) flush() {
+	clear(n.keys)
+	clear(n.counters)
+	n.birth = 0
+	n.journal = nil
 }
 
 // owner is the owner at a key, "" if none.
@@ -443,13 +220,13 @@ func (n *simNode) owner(key string) string {
 func (n *simNode) put(key, owner string, expiration time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.keys[key] = simKey{owner: owner, ends: time.Now().Add(expiration)}
+	n.set(key, owner, expiration.Milliseconds())
 }
 
 func (n *simNode) remove(key string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.keys, key)
+	n.deleteKey(key)
 }
 
 // with changes switches.
@@ -488,13 +265,4 @@ func (n *simNode) received() (batches, pings int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.batches), n.pings
-}
-
-// engineOf is the name of the engine that an owner value tells of, "" if it tells of none.
-func engineOf(owner string) string {
-	at := strings.LastIndex(owner, " @")
-	if at < 0 || len(owner) > 200 {
-		return ""
-	}
-	return owner[at+2:]
 }
