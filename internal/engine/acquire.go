@@ -150,7 +150,7 @@ func (l *Lock) conclude(ctx context.Context, r *round, expiration time.Duration)
 	f := &failure{
 		err:   m.fail("acquire", l.Key(), &o, cause),
 		final: errors.Is(cause, ErrNoQuorum) && o.blocks(o.rejected),
-		left:  o.left(),
+		left:  o.left(m.engine),
 		split: o.split(),
 	}
 	if cause == ErrNoQuorum {

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,8 @@ type Engine struct {
 	rounds   roundPool
 	alarms   alarmPool
 	timers   timerPool
+	// random is a random number from 0 up to n, which is excluded: a test that is to come out the same again has its own.
+	random func(n int64) int64
 
 	// closing is closed when Close begins: whoever waits for anything leaves.
 	closing chan struct{}
@@ -53,6 +56,7 @@ func New(options Options) *Engine {
 		logger:  options.Logger,
 		clock:   newClock(),
 		owners:  newOwners(),
+		random:  rand.Int64N,
 		closing: make(chan struct{}),
 		quiet:   make(chan struct{}),
 	}
@@ -132,6 +136,9 @@ func (e *Engine) loseAll() {
 func (e *Engine) Held() []*Lock {
 	return e.held.all()
 }
+
+// upTo is a random time below d.
+func (e *Engine) upTo(d time.Duration) time.Duration { return time.Duration(e.random(int64(d))) }
 
 // later runs f by itself, for whoever must not wait for it. Close waits for it.
 func (e *Engine) later(f func()) { e.deferred.Go(f) }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -47,7 +46,7 @@ func (l *Lock) renew() {
 // aren't renewed at once for ever.
 func (r *renewal) interval() time.Duration {
 	third := r.expiration / 3
-	return third - rand.N(third/8+1)
+	return third - r.lock.mutex.engine.upTo(third/8+1)
 }
 
 // retry is the pause after a renewal that failed.

@@ -1,9 +1,6 @@
 package engine
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 // patience decides whether to try again, and when. Retries are made whatever the attempt failed of. A wait is for a held
 // lock, or for nodes to leave their quarantine if it is long enough for that: as long as neither has been seen, a lack of
@@ -70,7 +67,7 @@ func (p *patience) more(failed *failure, now moment) bool {
 func (m *Mutex) pauseBeforeRetry() time.Duration {
 	pause := m.settings.RetryInterval
 	if jitter := m.settings.RetryJitter; jitter > 0 {
-		pause += rand.N(2*jitter+1) - jitter
+		pause += m.engine.upTo(2*jitter+1) - jitter
 	}
 	return max(pause, time.Millisecond)
 }

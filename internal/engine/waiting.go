@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 )
 
@@ -197,11 +196,11 @@ const splitPause = 4 * time.Millisecond
 func (ln *line) retryIn(splits int) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
-	ln.askIn(rand.N(splitPause << min(splits-1, 5)))
+	ln.askIn(ln.engine.upTo(splitPause << min(splits-1, 5)))
 }
 
 // left is how long it takes until a quorum of nodes can be free, as far as the refusals tell: zero if they don't.
-func (o *outcome) left() time.Duration {
+func (o *outcome) left(e *Engine) time.Duration {
 	var lefts []time.Duration
 	free := 0
 	for _, r := range o.replies {
@@ -224,7 +223,7 @@ func (o *outcome) left() time.Duration {
 		least = min(least, left)
 	}
 	// Redis's clock is in milliseconds; and not all who wait should come in the same one.
-	return least + time.Millisecond + rand.N(2*time.Millisecond)
+	return least + time.Millisecond + e.upTo(2*time.Millisecond)
 }
 
 func withoutLeast(lefts []time.Duration) []time.Duration {
