@@ -108,7 +108,7 @@ func TestWaiterRidesOutAnOutageLongerThanTheExpiration(t *testing.T) {
 }
 
 func TestRetryPauseIsTheIntervalPlusOrMinusJitter(t *testing.T) {
-	m := &Mutex{settings: Settings{RetryInterval: 200 * time.Millisecond, RetryJitter: 100 * time.Millisecond}}
+	m := &Mutex{engine: New(Options{}), settings: Settings{RetryInterval: 200 * time.Millisecond, RetryJitter: 100 * time.Millisecond}}
 	least, most := time.Hour, time.Duration(0)
 	for range 10_000 {
 		pause := m.pauseBeforeRetry()
