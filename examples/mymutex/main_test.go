@@ -89,8 +89,10 @@ func TestItShowsTheSameOnRealServers(t *testing.T) {
 	shows(t, "three-servers.txt", env...)
 	shows(t, "one-server.txt", "REDIS_URL="+servers[0].URL())
 	for _, server := range servers {
-		if keys := server.Keys(); len(keys) > 0 {
-			t.Errorf("it left the keys %q", keys)
+		for _, key := range server.Keys() {
+			if key != "{stock:lamp}:fence" { // which remembers the last token, for an hour
+				t.Errorf("it left the key %q", key)
+			}
 		}
 	}
 }

@@ -31,6 +31,7 @@ func (a *app) show(ctx context.Context) error {
 		a.secondHolderIsRefused,
 		a.lockIsRenewed,
 		a.lockExpires,
+		a.staleWorkerIsRefused,
 		a.nodeStops,
 	} {
 		fmt.Println()

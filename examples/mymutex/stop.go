@@ -11,7 +11,7 @@ import (
 
 // nodeStops shows that a lock on three nodes withstands the loss of one, and is refused without a majority.
 func (a *app) nodeStops(ctx context.Context) error {
-	fmt.Println("6. A Redis node stops.")
+	fmt.Println("7. A Redis node stops.")
 	if a.nodes == nil {
 		fmt.Println("   Skipped: this program does not stop your servers.")
 		return nil

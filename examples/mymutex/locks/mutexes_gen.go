@@ -24,6 +24,8 @@ type Mutexes struct {
 	InvoiceNumber InvoiceNumber
 	// CacheRefresh keeps all but one replica from filling the cache.
 	CacheRefresh CacheRefresh
+	// Stock lets one worker at a time change how many of an item are in stock.
+	Stock Stock
 
 	set *mutex.Set
 }
@@ -101,6 +103,25 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
 		Renew:                false,
+	}, {
+		Name: "Stock",
+		Doc:  "lets one worker at a time change how many of an item are in stock.",
+		Servers: []string{
+			"${REDIS_A:-redis://localhost:6379}",
+			"${REDIS_B:-redis://localhost:6380}",
+			"${REDIS_C:-redis://localhost:6381}",
+		},
+		Key:                  "stock:{item:string}",
+		Expiration:           10 * time.Second,
+		RetryInterval:        200 * time.Millisecond,
+		RetryJitter:          100 * time.Millisecond,
+		DriftFactor:          0.01,
+		NodeTimeout:          200 * time.Millisecond,
+		PoolSize:             2,
+		ReconnectionInterval: time.Second,
+		Renew:                true,
+		Fencing:              true,
+		FencingMemory:        time.Hour,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -110,6 +131,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		AccountTransfer: AccountTransfer{opened: set.Opened("AccountTransfer")},
 		InvoiceNumber:   InvoiceNumber{mutex: mutex.At[InvoiceNumber](set.Opened("InvoiceNumber"), mutex.NewKey("invoice:number"))},
 		CacheRefresh:    CacheRefresh{mutex: mutex.At[CacheRefresh](set.Opened("CacheRefresh"), mutex.NewKey("cache:refresh"))},
+		Stock:           Stock{opened: set.Opened("Stock")},
 		set:             set,
 	}, nil
 }
@@ -349,4 +371,64 @@ func (m CacheRefresh) ExtendLock(ctx context.Context, lock *CacheRefreshLock, ex
 // [mutex.ErrClosed] after Close.
 func (m CacheRefresh) ExistsLock(ctx context.Context) (bool, error) {
 	return m.mutex.ExistsLock(ctx)
+}
+
+// Stock lets one worker at a time change how many of an item are in stock.
+//
+// It locks the key stock:{item:string} on a quorum of 3 servers. A lock expires after 10s unless it
+// is extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock. Each lock has a fencing token.
+type Stock struct {
+	opened *mutex.Opened
+}
+
+// StockLock is one successful acquisition of Stock. No other mutex accepts it.
+type StockLock = mutex.Lock[Stock]
+
+// For binds item: the result locks that one key. It is a [mutex.Synchronizer], which [mutex.Result]
+// takes, and code that need not know Stock.
+func (m Stock) For(item string) mutex.Mutex[Stock] {
+	return mutex.At[Stock](m.opened, mutex.NewKey("stock:").String("item", item))
+}
+
+// Key is the Redis key that Stock locks for item. It is an error if a text in it is empty.
+func (m Stock) Key(item string) (string, error) {
+	return m.For(item).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. The lock's fencing
+// token is [mutex.Token] of that ctx. If there is no lock to be had, fn does not run and the error
+// is that of AcquireLock.
+func (m Stock) Synchronize(ctx context.Context, item string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(item).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 10s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m Stock) AcquireLock(ctx context.Context, item string, options ...mutex.AcquireOption) (*StockLock, error) {
+	return m.For(item).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Stock) ReleaseLock(ctx context.Context, lock *StockLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
+func (m Stock) ExtendLock(ctx context.Context, lock *StockLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Stock) ExistsLock(ctx context.Context, item string) (bool, error) {
+	return m.For(item).ExistsLock(ctx)
 }
