@@ -19,6 +19,22 @@ type Mutexes struct {
 	Plain Plain
 	// Brief is Plain with hardly any time to spare.
 	Brief Brief
+	// Steady is Plain with more time.
+	Steady Steady
+	// Fenced has tokens, and relies on nodes that keep what they have.
+	Fenced Fenced
+	// Guarded has tokens, and nodes may lose all they have.
+	Guarded Guarded
+	// GuardedBrief is Guarded with hardly any time to spare.
+	GuardedBrief GuardedBrief
+	// GuardedLong is Guarded with locks that live nearly as long as a node's quarantine.
+	GuardedLong GuardedLong
+	// GuardedOnly has no tokens, and nodes may lose all they have.
+	GuardedOnly GuardedOnly
+	// Grouped is on one of several groups of nodes, for the soak.
+	Grouped Grouped
+	// GroupedFenced is Grouped with tokens.
+	GroupedFenced GroupedFenced
 
 	set *mutex.Set
 }
@@ -51,14 +67,137 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		PoolSize:             2,
 		ReconnectionInterval: 100 * time.Millisecond,
 		Renew:                true,
+	}, {
+		Name:                 "Steady",
+		Doc:                  "is Plain with more time.",
+		URL:                  "${CHAOS_URL:-redis://localhost:6379}",
+		Key:                  "steady:{resource:string}",
+		Expiration:           3 * time.Second,
+		RetryInterval:        30 * time.Millisecond,
+		RetryJitter:          20 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: 100 * time.Millisecond,
+		Renew:                true,
+	}, {
+		Name:                 "Fenced",
+		Doc:                  "has tokens, and relies on nodes that keep what they have.",
+		URL:                  "${CHAOS_URL:-redis://localhost:6379}",
+		Key:                  "fenced:{resource:string}",
+		Expiration:           time.Second,
+		RetryInterval:        30 * time.Millisecond,
+		RetryJitter:          20 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: 100 * time.Millisecond,
+		Renew:                true,
+		Fencing:              true,
+		FencingMemory:        time.Hour,
+	}, {
+		Name:                 "Guarded",
+		Doc:                  "has tokens, and nodes may lose all they have.",
+		URL:                  "${CHAOS_URL:-redis://localhost:6379}",
+		Key:                  "guarded:{resource:string}",
+		Expiration:           time.Second,
+		RetryInterval:        30 * time.Millisecond,
+		RetryJitter:          20 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: 100 * time.Millisecond,
+		Renew:                true,
+		Fencing:              true,
+		FencingMemory:        time.Hour,
+		RestartGuard:         true,
+	}, {
+		Name:                 "GuardedBrief",
+		Doc:                  "is Guarded with hardly any time to spare.",
+		URL:                  "${CHAOS_URL:-redis://localhost:6379}",
+		Key:                  "guarded_brief:{resource:string}",
+		Expiration:           300 * time.Millisecond,
+		RetryInterval:        30 * time.Millisecond,
+		RetryJitter:          20 * time.Millisecond,
+		DriftFactor:          0.01,
+		NodeTimeout:          40 * time.Millisecond,
+		PoolSize:             2,
+		ReconnectionInterval: 100 * time.Millisecond,
+		Renew:                true,
+		Fencing:              true,
+		FencingMemory:        time.Hour,
+		RestartGuard:         true,
+	}, {
+		Name:                 "GuardedLong",
+		Doc:                  "is Guarded with locks that live nearly as long as a node's quarantine.",
+		URL:                  "${CHAOS_URL:-redis://localhost:6379}",
+		Key:                  "guarded_long:{resource:string}",
+		Expiration:           4 * time.Second,
+		RetryInterval:        30 * time.Millisecond,
+		RetryJitter:          20 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: 100 * time.Millisecond,
+		Renew:                true,
+		Fencing:              true,
+		FencingMemory:        time.Hour,
+		RestartGuard:         true,
+	}, {
+		Name:                 "GuardedOnly",
+		Doc:                  "has no tokens, and nodes may lose all they have.",
+		URL:                  "${CHAOS_URL:-redis://localhost:6379}",
+		Key:                  "guarded_only:{resource:string}",
+		Expiration:           time.Second,
+		RetryInterval:        30 * time.Millisecond,
+		RetryJitter:          20 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: 100 * time.Millisecond,
+		Renew:                true,
+		RestartGuard:         true,
+	}, {
+		Name: "Grouped",
+		Doc:  "is on one of several groups of nodes, for the soak.",
+		Cluster: [][]string{
+			{"${CHAOS_URL:-redis://localhost:6379}"},
+		},
+		Key:                  "grouped:{resource:string}",
+		Expiration:           time.Second,
+		RetryInterval:        30 * time.Millisecond,
+		RetryJitter:          20 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: 100 * time.Millisecond,
+		Renew:                true,
+	}, {
+		Name: "GroupedFenced",
+		Doc:  "is Grouped with tokens.",
+		Cluster: [][]string{
+			{"${CHAOS_URL:-redis://localhost:6379}"},
+		},
+		Key:                  "grouped_fenced:{resource:string}",
+		Expiration:           time.Second,
+		RetryInterval:        30 * time.Millisecond,
+		RetryJitter:          20 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: 100 * time.Millisecond,
+		Renew:                true,
+		Fencing:              true,
+		FencingMemory:        time.Hour,
 	}}, options...)
 	if err != nil {
 		return nil, err
 	}
 	return &Mutexes{
-		Plain: Plain{opened: set.Opened("Plain")},
-		Brief: Brief{opened: set.Opened("Brief")},
-		set:   set,
+		Plain:         Plain{opened: set.Opened("Plain")},
+		Brief:         Brief{opened: set.Opened("Brief")},
+		Steady:        Steady{opened: set.Opened("Steady")},
+		Fenced:        Fenced{opened: set.Opened("Fenced")},
+		Guarded:       Guarded{opened: set.Opened("Guarded")},
+		GuardedBrief:  GuardedBrief{opened: set.Opened("GuardedBrief")},
+		GuardedLong:   GuardedLong{opened: set.Opened("GuardedLong")},
+		GuardedOnly:   GuardedOnly{opened: set.Opened("GuardedOnly")},
+		Grouped:       Grouped{opened: set.Opened("Grouped")},
+		GroupedFenced: GroupedFenced{opened: set.Opened("GroupedFenced")},
+		set:           set,
 	}, nil
 }
 
@@ -193,5 +332,494 @@ func (m Brief) ExtendLock(ctx context.Context, lock *BriefLock, expiration time.
 // it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
 // [mutex.ErrClosed] after Close.
 func (m Brief) ExistsLock(ctx context.Context, resource string) (bool, error) {
+	return m.For(resource).ExistsLock(ctx)
+}
+
+// Steady is Plain with more time.
+//
+// It locks the key steady:{resource:string} on one server. A lock expires after 3s unless it is
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
+type Steady struct {
+	opened *mutex.Opened
+}
+
+// SteadyLock is one successful acquisition of Steady. No other mutex accepts it.
+type SteadyLock = mutex.Lock[Steady]
+
+// For binds resource: the result locks that one key. It is a [mutex.Synchronizer], which
+// [mutex.Result] takes, and code that need not know Steady.
+func (m Steady) For(resource string) mutex.Mutex[Steady] {
+	return mutex.At[Steady](m.opened, mutex.NewKey("steady:").String("resource", resource))
+}
+
+// Key is the Redis key that Steady locks for resource. It is an error if a text in it is empty.
+func (m Steady) Key(resource string) (string, error) {
+	return m.For(resource).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
+func (m Steady) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(resource).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 3s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m Steady) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*SteadyLock, error) {
+	return m.For(resource).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Steady) ReleaseLock(ctx context.Context, lock *SteadyLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
+func (m Steady) ExtendLock(ctx context.Context, lock *SteadyLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Steady) ExistsLock(ctx context.Context, resource string) (bool, error) {
+	return m.For(resource).ExistsLock(ctx)
+}
+
+// Fenced has tokens, and relies on nodes that keep what they have.
+//
+// It locks the key fenced:{resource:string} on one server. A lock expires after 1s unless it is
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock. Each lock has a fencing token.
+type Fenced struct {
+	opened *mutex.Opened
+}
+
+// FencedLock is one successful acquisition of Fenced. No other mutex accepts it.
+type FencedLock = mutex.Lock[Fenced]
+
+// For binds resource: the result locks that one key. It is a [mutex.Synchronizer], which
+// [mutex.Result] takes, and code that need not know Fenced.
+func (m Fenced) For(resource string) mutex.Mutex[Fenced] {
+	return mutex.At[Fenced](m.opened, mutex.NewKey("fenced:").String("resource", resource))
+}
+
+// Key is the Redis key that Fenced locks for resource. It is an error if a text in it is empty.
+func (m Fenced) Key(resource string) (string, error) {
+	return m.For(resource).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. The lock's fencing
+// token is [mutex.Token] of that ctx. If there is no lock to be had, fn does not run and the error
+// is that of AcquireLock.
+func (m Fenced) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(resource).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 1s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m Fenced) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*FencedLock, error) {
+	return m.For(resource).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Fenced) ReleaseLock(ctx context.Context, lock *FencedLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
+func (m Fenced) ExtendLock(ctx context.Context, lock *FencedLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Fenced) ExistsLock(ctx context.Context, resource string) (bool, error) {
+	return m.For(resource).ExistsLock(ctx)
+}
+
+// Guarded has tokens, and nodes may lose all they have.
+//
+// It locks the key guarded:{resource:string} on one server. A lock expires after 1s unless it is
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock. Each lock has a fencing token. A server that restarted has no vote until the locks that it
+// may have forgotten have expired.
+type Guarded struct {
+	opened *mutex.Opened
+}
+
+// GuardedLock is one successful acquisition of Guarded. No other mutex accepts it.
+type GuardedLock = mutex.Lock[Guarded]
+
+// For binds resource: the result locks that one key. It is a [mutex.Synchronizer], which
+// [mutex.Result] takes, and code that need not know Guarded.
+func (m Guarded) For(resource string) mutex.Mutex[Guarded] {
+	return mutex.At[Guarded](m.opened, mutex.NewKey("guarded:").String("resource", resource))
+}
+
+// Key is the Redis key that Guarded locks for resource. It is an error if a text in it is empty.
+func (m Guarded) Key(resource string) (string, error) {
+	return m.For(resource).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. The lock's fencing
+// token is [mutex.Token] of that ctx. If there is no lock to be had, fn does not run and the error
+// is that of AcquireLock.
+func (m Guarded) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(resource).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 1s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer (and [mutex.ErrNodeQuarantined], if some
+// restarted lately), [mutex.ErrClosed] after Close, or that of ctx.
+func (m Guarded) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*GuardedLock, error) {
+	return m.For(resource).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Guarded) ReleaseLock(ctx context.Context, lock *GuardedLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now, which is 1s at most; it never
+// shortens it. The error is [mutex.ErrNotHeld] if the lock was released, has expired or is lost,
+// and [mutex.ErrNoQuorum] if too few nodes could answer: then it expires when it would have anyway.
+func (m Guarded) ExtendLock(ctx context.Context, lock *GuardedLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Guarded) ExistsLock(ctx context.Context, resource string) (bool, error) {
+	return m.For(resource).ExistsLock(ctx)
+}
+
+// GuardedBrief is Guarded with hardly any time to spare.
+//
+// It locks the key guarded_brief:{resource:string} on one server. A lock expires after 300ms unless
+// it is extended; Synchronize extends it while its function runs. Acquiring does not wait for a
+// held lock. Each lock has a fencing token. A server that restarted has no vote until the locks
+// that it may have forgotten have expired.
+type GuardedBrief struct {
+	opened *mutex.Opened
+}
+
+// GuardedBriefLock is one successful acquisition of GuardedBrief. No other mutex accepts it.
+type GuardedBriefLock = mutex.Lock[GuardedBrief]
+
+// For binds resource: the result locks that one key. It is a [mutex.Synchronizer], which
+// [mutex.Result] takes, and code that need not know GuardedBrief.
+func (m GuardedBrief) For(resource string) mutex.Mutex[GuardedBrief] {
+	return mutex.At[GuardedBrief](m.opened, mutex.NewKey("guarded_brief:").String("resource", resource))
+}
+
+// Key is the Redis key that GuardedBrief locks for resource. It is an error if a text in it is
+// empty.
+func (m GuardedBrief) Key(resource string) (string, error) {
+	return m.For(resource).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. The lock's fencing
+// token is [mutex.Token] of that ctx. If there is no lock to be had, fn does not run and the error
+// is that of AcquireLock.
+func (m GuardedBrief) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(resource).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 300ms, or with [mutex.WithRenewal] until the caller releases it;
+// it does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer (and [mutex.ErrNodeQuarantined], if some
+// restarted lately), [mutex.ErrClosed] after Close, or that of ctx.
+func (m GuardedBrief) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*GuardedBriefLock, error) {
+	return m.For(resource).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m GuardedBrief) ReleaseLock(ctx context.Context, lock *GuardedBriefLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now, which is 300ms at most; it never
+// shortens it. The error is [mutex.ErrNotHeld] if the lock was released, has expired or is lost,
+// and [mutex.ErrNoQuorum] if too few nodes could answer: then it expires when it would have anyway.
+func (m GuardedBrief) ExtendLock(ctx context.Context, lock *GuardedBriefLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m GuardedBrief) ExistsLock(ctx context.Context, resource string) (bool, error) {
+	return m.For(resource).ExistsLock(ctx)
+}
+
+// GuardedLong is Guarded with locks that live nearly as long as a node's quarantine.
+//
+// It locks the key guarded_long:{resource:string} on one server. A lock expires after 4s unless it
+// is extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock. Each lock has a fencing token. A server that restarted has no vote until the locks that it
+// may have forgotten have expired.
+type GuardedLong struct {
+	opened *mutex.Opened
+}
+
+// GuardedLongLock is one successful acquisition of GuardedLong. No other mutex accepts it.
+type GuardedLongLock = mutex.Lock[GuardedLong]
+
+// For binds resource: the result locks that one key. It is a [mutex.Synchronizer], which
+// [mutex.Result] takes, and code that need not know GuardedLong.
+func (m GuardedLong) For(resource string) mutex.Mutex[GuardedLong] {
+	return mutex.At[GuardedLong](m.opened, mutex.NewKey("guarded_long:").String("resource", resource))
+}
+
+// Key is the Redis key that GuardedLong locks for resource. It is an error if a text in it is
+// empty.
+func (m GuardedLong) Key(resource string) (string, error) {
+	return m.For(resource).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. The lock's fencing
+// token is [mutex.Token] of that ctx. If there is no lock to be had, fn does not run and the error
+// is that of AcquireLock.
+func (m GuardedLong) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(resource).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 4s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer (and [mutex.ErrNodeQuarantined], if some
+// restarted lately), [mutex.ErrClosed] after Close, or that of ctx.
+func (m GuardedLong) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*GuardedLongLock, error) {
+	return m.For(resource).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m GuardedLong) ReleaseLock(ctx context.Context, lock *GuardedLongLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now, which is 4s at most; it never
+// shortens it. The error is [mutex.ErrNotHeld] if the lock was released, has expired or is lost,
+// and [mutex.ErrNoQuorum] if too few nodes could answer: then it expires when it would have anyway.
+func (m GuardedLong) ExtendLock(ctx context.Context, lock *GuardedLongLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m GuardedLong) ExistsLock(ctx context.Context, resource string) (bool, error) {
+	return m.For(resource).ExistsLock(ctx)
+}
+
+// GuardedOnly has no tokens, and nodes may lose all they have.
+//
+// It locks the key guarded_only:{resource:string} on one server. A lock expires after 1s unless it
+// is extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock. A server that restarted has no vote until the locks that it may have forgotten have
+// expired.
+type GuardedOnly struct {
+	opened *mutex.Opened
+}
+
+// GuardedOnlyLock is one successful acquisition of GuardedOnly. No other mutex accepts it.
+type GuardedOnlyLock = mutex.Lock[GuardedOnly]
+
+// For binds resource: the result locks that one key. It is a [mutex.Synchronizer], which
+// [mutex.Result] takes, and code that need not know GuardedOnly.
+func (m GuardedOnly) For(resource string) mutex.Mutex[GuardedOnly] {
+	return mutex.At[GuardedOnly](m.opened, mutex.NewKey("guarded_only:").String("resource", resource))
+}
+
+// Key is the Redis key that GuardedOnly locks for resource. It is an error if a text in it is
+// empty.
+func (m GuardedOnly) Key(resource string) (string, error) {
+	return m.For(resource).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
+func (m GuardedOnly) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(resource).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 1s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer (and [mutex.ErrNodeQuarantined], if some
+// restarted lately), [mutex.ErrClosed] after Close, or that of ctx.
+func (m GuardedOnly) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*GuardedOnlyLock, error) {
+	return m.For(resource).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m GuardedOnly) ReleaseLock(ctx context.Context, lock *GuardedOnlyLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now, which is 1s at most; it never
+// shortens it. The error is [mutex.ErrNotHeld] if the lock was released, has expired or is lost,
+// and [mutex.ErrNoQuorum] if too few nodes could answer: then it expires when it would have anyway.
+func (m GuardedOnly) ExtendLock(ctx context.Context, lock *GuardedOnlyLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m GuardedOnly) ExistsLock(ctx context.Context, resource string) (bool, error) {
+	return m.For(resource).ExistsLock(ctx)
+}
+
+// Grouped is on one of several groups of nodes, for the soak.
+//
+// It locks the key grouped:{resource:string} on one server. A lock expires after 1s unless it is
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock.
+type Grouped struct {
+	opened *mutex.Opened
+}
+
+// GroupedLock is one successful acquisition of Grouped. No other mutex accepts it.
+type GroupedLock = mutex.Lock[Grouped]
+
+// For binds resource: the result locks that one key. It is a [mutex.Synchronizer], which
+// [mutex.Result] takes, and code that need not know Grouped.
+func (m Grouped) For(resource string) mutex.Mutex[Grouped] {
+	return mutex.At[Grouped](m.opened, mutex.NewKey("grouped:").String("resource", resource))
+}
+
+// Key is the Redis key that Grouped locks for resource. It is an error if a text in it is empty.
+func (m Grouped) Key(resource string) (string, error) {
+	return m.For(resource).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
+func (m Grouped) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(resource).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 1s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m Grouped) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*GroupedLock, error) {
+	return m.For(resource).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Grouped) ReleaseLock(ctx context.Context, lock *GroupedLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
+func (m Grouped) ExtendLock(ctx context.Context, lock *GroupedLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Grouped) ExistsLock(ctx context.Context, resource string) (bool, error) {
+	return m.For(resource).ExistsLock(ctx)
+}
+
+// GroupedFenced is Grouped with tokens.
+//
+// It locks the key grouped_fenced:{resource:string} on one server. A lock expires after 1s unless
+// it is extended; Synchronize extends it while its function runs. Acquiring does not wait for a
+// held lock. Each lock has a fencing token.
+type GroupedFenced struct {
+	opened *mutex.Opened
+}
+
+// GroupedFencedLock is one successful acquisition of GroupedFenced. No other mutex accepts it.
+type GroupedFencedLock = mutex.Lock[GroupedFenced]
+
+// For binds resource: the result locks that one key. It is a [mutex.Synchronizer], which
+// [mutex.Result] takes, and code that need not know GroupedFenced.
+func (m GroupedFenced) For(resource string) mutex.Mutex[GroupedFenced] {
+	return mutex.At[GroupedFenced](m.opened, mutex.NewKey("grouped_fenced:").String("resource", resource))
+}
+
+// Key is the Redis key that GroupedFenced locks for resource. It is an error if a text in it is
+// empty.
+func (m GroupedFenced) Key(resource string) (string, error) {
+	return m.For(resource).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. The lock's fencing
+// token is [mutex.Token] of that ctx. If there is no lock to be had, fn does not run and the error
+// is that of AcquireLock.
+func (m GroupedFenced) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(resource).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 1s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m GroupedFenced) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*GroupedFencedLock, error) {
+	return m.For(resource).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m GroupedFenced) ReleaseLock(ctx context.Context, lock *GroupedFencedLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
+func (m GroupedFenced) ExtendLock(ctx context.Context, lock *GroupedFencedLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m GroupedFenced) ExistsLock(ctx context.Context, resource string) (bool, error) {
 	return m.For(resource).ExistsLock(ctx)
 }
