@@ -1,7 +1,6 @@
 -- Gets a lock, and the next value of its counter; or finds out who holds it, and tells the holder's engine that somebody
 -- waits.
 -- ARGV[3]: the owner value.  ARGV[4]: the expiration, in milliseconds.  ARGV[5]: what to tell; '' nothing.
-local left, blind = quarantined()
 if left > 0 then
   return {-2, left}
 end
@@ -16,18 +15,10 @@ if owner and owner ~= ARGV[3] then
   end
   return {-1, string.sub(owner, 1, 64), redis.call('pttl', KEYS[1])}
 end
-local value = 0
-if fencing then
-  local problem
-  value, problem = counter()
-  if problem then
-    return problem
-  end
-  if not owner or value == 0 then -- else the request was repeated
-    value = count(value)
-  end
+if not owner or counter == 0 then -- else the request was repeated
+  keep(math.max(counter + 1, seconds * 2 ^ 20))
 end
 if not owner then
   redis.call('set', KEYS[1], ARGV[3], 'px', ARGV[4])
 end
-return {1, value, seconds, blind}
+return {1, counter, seconds, blind}

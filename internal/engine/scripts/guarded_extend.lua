@@ -5,24 +5,13 @@ local owner = redis.call('get', KEYS[1])
 if owner and owner ~= ARGV[3] then
   return {-1}
 end
-local value, token = 0, tonumber(ARGV[5])
-if fencing then
-  local problem
-  value, problem = counter()
-  if problem then
-    return problem
-  end
+if not owner and left > 0 then
+  return {-2, left}
 end
+keep(math.max(counter, tonumber(ARGV[5])))
 if not owner then
-  local left = quarantined()
-  if left > 0 then
-    return {-2, left}
-  end
   redis.call('set', KEYS[1], ARGV[3], 'px', ARGV[4])
 elseif redis.call('pttl', KEYS[1]) < tonumber(ARGV[4]) then -- see extend.lua
   redis.call('pexpire', KEYS[1], ARGV[4])
 end
-if fencing then
-  keep(math.max(value, token), value)
-end
-return {1, math.max(value, token), seconds, 0}
+return {1, counter, seconds, blind}

@@ -1,7 +1,6 @@
 -- Hands a lock, and the next value of its counter, from one owner to the next, who stands at the key from then on; or gets
 -- it for the next if it is free.
 -- ARGV[3]: the owner value that goes.  ARGV[4]: the one that comes.  ARGV[5]: its expiration, in milliseconds.
-local left, blind = quarantined()
 if left > 0 then
   return {-2, left}
 end
@@ -9,18 +8,10 @@ local owner = redis.call('get', KEYS[1])
 if owner and owner ~= ARGV[3] and owner ~= ARGV[4] then
   return {-1}
 end
-local value = 0
-if fencing then
-  local problem
-  value, problem = counter()
-  if problem then
-    return problem
-  end
-  if owner ~= ARGV[4] or value == 0 then -- else the request was repeated
-    value = count(value)
-  end
+if owner ~= ARGV[4] or counter == 0 then -- else the request was repeated
+  keep(math.max(counter + 1, seconds * 2 ^ 20))
 end
 if owner ~= ARGV[4] then
   redis.call('set', KEYS[1], ARGV[4], 'px', ARGV[5])
 end
-return {owner and 1 or 0, value, seconds, blind}
+return {owner and 1 or 0, counter, seconds, blind}

@@ -6,10 +6,5 @@ if not owner then
 elseif owner ~= ARGV[3] then
   return {-1}
 end
-local old, problem = counter()
-if problem then
-  return problem
-end
-local value = math.max(old, tonumber(ARGV[4]))
-keep(value, old)
-return {1, value, seconds, 0}
+keep(math.max(counter, tonumber(ARGV[4])))
+return {1, counter, seconds, blind}
