@@ -163,6 +163,8 @@ var accountID int64
 
 func buildReport(ctx context.Context) error { return ctx.Err() }
 
+func withdraw(ctx context.Context, accountID, token int64) error { return ctx.Err() }
+
 func transfer(ctx context.Context, accountID int64) error { return ctx.Err() }
 
 func readBalance(ctx context.Context, accountID int64) (int, error) { return 0, ctx.Err() }
