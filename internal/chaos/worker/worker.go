@@ -59,6 +59,7 @@ func Run(c Config, stop io.Reader) error {
 	defer opened.Close()
 	all := Contestants(opened)
 	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
 	var workers sync.WaitGroup
 	for i := range c.Workers {
 		w := &worker{
@@ -254,4 +255,6 @@ func (w *worker) chance(percent int) bool { return w.rand.IntN(100) < percent }
 
 func (w *worker) upTo(d time.Duration) time.Duration { return time.Duration(w.rand.Int64N(int64(d))) }
 
-func (w *worker) between(least, most time.Duration) time.Duration { return least + w.upTo(most-least+1) }
+func (w *worker) between(least, most time.Duration) time.Duration {
+	return least + w.upTo(most-least+1)
+}
