@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -102,18 +101,22 @@ func newCommand(calls []*call, withSource bool) redis.Cmder {
 
 // guardedCommand is the command for a call that its question's safeguard has a part in.
 func guardedCommand(q *question, withSource bool) redis.Cmder {
-	s := &guardedScripts[q.op]
-	arguments := make([]any, 0, 11)
-	if withSource {
-		arguments = append(arguments, "eval", s.source, 0)
-	} else {
-		arguments = append(arguments, "evalsha", s.hash, 0)
+	arguments := guardedArguments(q, withSource)
+	if q.op == acquire {
+		return redis.NewIntSliceCmd(context.Background(), arguments...)
 	}
-	arguments = append(arguments, &q.key)
-	memory := ""
+	return redis.NewCmd(context.Background(), arguments...)
+}
+
+func guardedArguments(q *question, withSource bool) []any {
+	s := &guardedScripts[q.op]
+	arguments := append(make([]any, 0, 11), "evalsha", s.hash, 1, &q.key)
+	if withSource {
+		arguments[0], arguments[1] = "eval", s.source
+	}
+	var memory any = ""
 	if q.counter != "" {
-		arguments = append(arguments, &q.counter)
-		memory = strconv.FormatInt(q.memory, 10)
+		arguments, memory = append(arguments, &q.counter), &q.memory
 	}
 	if q.quarantine > 0 {
 		arguments = append(arguments, birthKey)
@@ -121,7 +124,9 @@ func guardedCommand(q *question, withSource bool) redis.Cmder {
 	arguments[2] = len(arguments) - 3
 	arguments = append(arguments, memory, &q.quarantine, &q.owner)
 	switch q.op {
-	case acquire, queue:
+	case acquire:
+		arguments = append(arguments, &q.milliseconds)
+	case queue:
 		arguments = append(arguments, &q.milliseconds, &q.message)
 	case handover:
 		arguments = append(arguments, &q.next, &q.milliseconds)
@@ -130,7 +135,30 @@ func guardedCommand(q *question, withSource bool) redis.Cmder {
 	case raise:
 		arguments = append(arguments, &q.token)
 	}
-	return redis.NewCmd(context.Background(), arguments...)
+	return arguments
+}
+
+// guardedAcquire is the command of an acquire that its question's safeguard has a part in. Its arguments point into
+// its question.
+type guardedAcquire struct {
+	*redis.IntSliceCmd
+	question question
+}
+
+// guarded is the n-th such acquire of a batch. It can be used again for a question with the same kind of safeguard.
+func (w *wireSender) guarded(n int, q *question) redis.Cmder {
+	if n == len(w.guardeds) {
+		w.guardeds = append(w.guardeds, new(guardedAcquire))
+	}
+	g := w.guardeds[n]
+	before := g.question
+	g.question = *q
+	if before.key == "" || (before.counter == "") != (q.counter == "") || (before.quarantine == 0) != (q.quarantine == 0) {
+		g.IntSliceCmd = redis.NewIntSliceCmd(context.Background(), guardedArguments(&g.question, false)...)
+	}
+	g.SetErr(nil)
+	g.SetVal(nil)
+	return g.IntSliceCmd
 }
 
 // errTogether stands for an error of one of several that were asked together, of which no more is known.
@@ -151,6 +179,8 @@ func interpret(command redis.Cmder, calls []*call) {
 		calls[0].reply = r
 	case *redis.IntCmd:
 		calls[0].reply = scriptReply(q.op, c.Val())
+	case *redis.IntSliceCmd:
+		calls[0].reply = guardedReply(c.Val())
 	case *redis.Cmd:
 		switch value := c.Val().(type) {
 		case string:
@@ -173,7 +203,7 @@ func interpret(command redis.Cmder, calls []*call) {
 		case []any:
 			switch {
 			case q.isGuarded():
-				calls[0].reply = guardedReply(value)
+				calls[0].reply = guardedAnswer(value)
 			case q.op == queue:
 				calls[0].reply = refusal(value)
 			default:
@@ -218,37 +248,38 @@ func oneOfSeveral(o op, answer byte) reply {
 }
 
 // guardedReply reads the answer of a script that a safeguard has a part in: see scripts/guard.lua.
-func guardedReply(value []any) reply {
-	misfit := reply{answer: Refused, err: errMisfit}
-	number := func(i int) (n int64) {
-		if i < len(value) {
-			n, _ = value[i].(int64)
-		}
-		return n
-	}
-	if len(value) == 0 {
-		return misfit
-	}
-	code, isNumber := value[0].(int64)
+func guardedReply(value []int64) reply {
 	switch {
-	case !isNumber:
-		return misfit
-	case (code == 0 || code == 1) && len(value) == 4:
-		r := reply{answer: Granted, counter: number(1), seconds: number(2), blind: number(3) == 1}
-		if code == 0 {
+	case len(value) == 4 && (value[0] == 0 || value[0] == 1):
+		r := reply{answer: Granted, counter: value[1], seconds: value[2], blind: value[3] == 1}
+		if value[0] == 0 {
 			r.answer = Gone
 		}
 		return r
-	case code == -1 && len(value) == 1:
+	case len(value) == 1 && value[0] == -1:
 		return reply{answer: Taken}
-	case code == -1:
-		return refusal(value[1:])
-	case code == -2 && number(1) > 0:
-		return reply{answer: Quarantined, left: milliseconds(number(1))}
-	case code == -3:
+	case len(value) == 2 && value[0] == -2 && value[1] > 0:
+		return reply{answer: Quarantined, left: milliseconds(value[1])}
+	case len(value) == 1 && value[0] == -3:
 		return reply{answer: Gone}
 	}
-	return misfit
+	return reply{answer: Refused, err: errMisfit}
+}
+
+// guardedAnswer reads the same where it may tell of an owner.
+func guardedAnswer(value []any) reply {
+	if len(value) == 3 && value[0] == int64(-1) {
+		return refusal(value[1:])
+	}
+	numbers := make([]int64, len(value))
+	for i, v := range value {
+		n, isNumber := v.(int64)
+		if !isNumber {
+			return reply{answer: Refused, err: errMisfit}
+		}
+		numbers[i] = n
+	}
+	return guardedReply(numbers)
 }
 
 // refusal reads who holds what was queued for, and for how long yet.

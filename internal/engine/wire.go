@@ -75,8 +75,9 @@ type wireSender struct {
 	asked    [][]*call
 	sorted   []*call
 	// What follows is made once and used for every batch.
-	sets    []*setCommand
-	release *releaseCommand
+	sets     []*setCommand
+	guardeds []*guardedAcquire
+	release  *releaseCommand
 }
 
 func (w *wire) sender() sender {
@@ -126,7 +127,7 @@ var order = [...]op{handover, extend, release, acquire, queue, raise, read, noti
 // and network have less to do then than with one each; a lock that fares alone is asked for alone in a second pipeline.
 func (w *wireSender) exec(deadline time.Time, batch []*call) {
 	w.commands, w.asked, w.sorted = w.commands[:0], w.asked[:0], w.sorted[:0]
-	sets, one := 0, true
+	sets, guardeds, one := 0, 0, true
 	for _, o := range order {
 		first := len(w.sorted)
 		for _, c := range batch {
@@ -139,7 +140,10 @@ func (w *wireSender) exec(deadline time.Time, batch []*call) {
 			n := w.together(calls)
 			var command redis.Cmder
 			switch {
-			case o == acquire && !calls[0].question.isGuarded():
+			case o == acquire && calls[0].question.isGuarded():
+				command = w.guarded(guardeds, calls[0].question)
+				guardeds++
+			case o == acquire:
 				command = w.set(sets, calls[0].question)
 				sets++
 			case o == release && n == 1 && one && calls[0].question.channel == "":

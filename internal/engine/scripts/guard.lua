@@ -5,8 +5,8 @@
 -- They return a list that begins with
 --   1: granted, or 0: granted, and nothing stood at the key; then the counter, the node's clock in seconds, and 1 if its
 --      uptime could not be read, 0 otherwise;
---   -1: another owner's value stands there; from acquire then the beginning of that value ('' if it is not a string), by
---      which one owner is told from another, and for how many milliseconds yet (-1: for ever);
+--   -1: another owner's value stands there; to who wants to know then the beginning of that value ('' if it is not a
+--      string), by which one owner is told from another, and for how many milliseconds yet (-1: for ever);
 --   -2: the node is in quarantine; then for how many milliseconds yet;
 --   -3: nothing stands there.
 local now = redis.call('time')
