@@ -134,6 +134,11 @@ func (e *Engine) reportQuarantine(node *Node, remaining time.Duration) {
 	}
 }
 
+// remaining is how long a quarantine lasts yet, as a vote shows it.
+type remaining time.Duration
+
+func (r remaining) Error() string { return fmt.Sprintf("for %v yet", time.Duration(r)) }
+
 // quarantine is how long it takes until so many nodes have left their quarantine that there can be a quorum; zero if there
 // can't be one then either, or is none for other reasons.
 func (o *outcome) quarantine() time.Duration {

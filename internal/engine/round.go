@@ -359,6 +359,9 @@ func (o *outcome) votes() []Vote {
 	votes := make([]Vote, len(o.replies))
 	for i, r := range o.replies {
 		votes[i] = Vote{Node: o.nodes[i].name, Answer: r.answer, Err: r.err}
+		if r.answer == Quarantined {
+			votes[i].Err = remaining(r.left)
+		}
 	}
 	return votes
 }
@@ -369,6 +372,10 @@ func (o *outcome) hint() string {
 		if h := hint(r.err); h != "" {
 			return h
 		}
+	}
+	if o.quarantined > 0 {
+		return "restart_guard: a server that is new, was restarted or had its data deleted does not vote until every lock that it may have forgotten has expired; " +
+			"with a shorter expiration, and renewal, that takes less"
 	}
 	return ""
 }
