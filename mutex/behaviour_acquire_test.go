@@ -64,7 +64,7 @@ func secondAcquireIsRefused(t *testing.T, b *bench) {
 }
 
 func otherKeysAreIndependent(t *testing.T, b *bench) {
-	set := open(t, on(b.urls...))
+	set := open(t, b.on(b.urls...))
 	var locks []*mutex.Lock[counter]
 	for i := range 20 {
 		locks = append(locks, acquire(t, at(set, fmt.Sprint(b.key, i))))
@@ -144,7 +144,7 @@ func waitEndsInTime(t *testing.T, b *bench) {
 
 func maxRetryCounts(t *testing.T, b *bench) {
 	attempts := make(chan int, 1)
-	d := with(on(b.urls...), func(d *mutex.Definition) { d.MaxRetry = 3 })
+	d := with(b.on(b.urls...), func(d *mutex.Definition) { d.MaxRetry = 3 })
 	set := open(t, d, mutex.WithTrace(&mutex.Trace{
 		Refused: func(_, _ string, n int, _ time.Duration, _ error) { attempts <- n },
 	}))
@@ -164,7 +164,7 @@ func maxRetryCounts(t *testing.T, b *bench) {
 }
 
 func parametersMakeLocks(t *testing.T, b *bench) {
-	set := open(t, on(b.urls...))
+	set := open(t, b.on(b.urls...))
 	transfer := func(accountID int64) mutex.Mutex[counter] {
 		return mutex.At[counter](set.Opened("Counter"), mutex.NewKey(b.key+":").Int64("account_id", accountID).Text(":transfer"))
 	}
@@ -180,7 +180,7 @@ func parametersMakeLocks(t *testing.T, b *bench) {
 }
 
 func keyPicksTheGroup(t *testing.T, b *bench) {
-	d := on()
+	d := b.on()
 	for _, url := range b.urls {
 		d.Cluster = append(d.Cluster, []string{url})
 	}

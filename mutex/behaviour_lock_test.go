@@ -192,7 +192,7 @@ func deletedKeyIsNotHeld(t *testing.T, b *bench) {
 }
 
 func heldLists(t *testing.T, b *bench) {
-	set := open(t, hasty(on(b.urls...)))
+	set := open(t, hasty(b.on(b.urls...)))
 	if held := set.Held(); len(held) != 0 {
 		t.Fatalf("held: %v", held)
 	}
@@ -221,7 +221,7 @@ func heldLists(t *testing.T, b *bench) {
 }
 
 func closeEnds(t *testing.T, b *bench) {
-	set := open(t, on(b.urls...))
+	set := open(t, b.on(b.urls...))
 	m := at(set, b.key)
 	lock := acquire(t, m)
 	owner := b.wantEverywhere(t, b.key)

@@ -16,15 +16,19 @@ import (
 
 // targets are what every behaviour holds on.
 var targets = []struct {
-	name string
-	urls func(t *testing.T) []string
+	name   string
+	urls   func(t *testing.T) []string
+	fenced bool
 }{
-	{"1 server", func(t *testing.T) []string { return urls(redistest.StartN(t, 1)) }},
-	{"1 server that speaks RESP2", func(t *testing.T) []string { return []string{redistest.Start(t).URL() + "?protocol=2"} }},
-	{"3 servers", func(t *testing.T) []string { return urls(redistest.StartN(t, 3)) }},
-	{"5 servers", func(t *testing.T) []string { return urls(redistest.StartN(t, 5)) }},
-	{"1 embedded", func(t *testing.T) []string { return []string{mutextest.Run(t).URL()} }},
-	{"3 embedded", func(t *testing.T) []string { return mutextest.RunQuorum(t, 3).URLs() }},
+	{name: "1 server", urls: func(t *testing.T) []string { return urls(redistest.StartN(t, 1)) }},
+	{name: "1 server that speaks RESP2", urls: func(t *testing.T) []string { return []string{redistest.Start(t).URL() + "?protocol=2"} }},
+	{name: "3 servers", urls: func(t *testing.T) []string { return urls(redistest.StartN(t, 3)) }},
+	{name: "5 servers", urls: func(t *testing.T) []string { return urls(redistest.StartN(t, 5)) }},
+	{name: "1 embedded", urls: func(t *testing.T) []string { return []string{mutextest.Run(t).URL()} }},
+	{name: "3 embedded", urls: func(t *testing.T) []string { return mutextest.RunQuorum(t, 3).URLs() }},
+	{name: "1 server, with fencing", urls: func(t *testing.T) []string { return urls(redistest.StartN(t, 1)) }, fenced: true},
+	{name: "3 servers, with fencing", urls: func(t *testing.T) []string { return urls(redistest.StartN(t, 3)) }, fenced: true},
+	{name: "3 embedded, with fencing", urls: func(t *testing.T) []string { return mutextest.RunQuorum(t, 3).URLs() }, fenced: true},
 }
 
 // behaviours are the specification, one statement each.
@@ -56,6 +60,10 @@ var behaviours = []struct {
 	{"held lists the locks of this process", heldLists},
 	{"close ends locks and waits", closeEnds},
 	{"the key picks the group", keyPicksTheGroup},
+	{"a lock has a token if fencing is on, and only then", lockHasAToken},
+	{"tokens increase, whoever gets the lock and however", tokensIncrease},
+	{"a token is kept through extensions", tokenIsKept},
+	{"synchronize tells fn its token", synchronizeTellsTheToken},
 }
 
 func TestBehaviour(t *testing.T) {
@@ -67,7 +75,7 @@ func TestBehaviour(t *testing.T) {
 			for _, behaviour := range behaviours {
 				t.Run(behaviour.statement, func(t *testing.T) {
 					t.Parallel()
-					behaviour.test(t, newBench(t, urls, behaviour.statement))
+					behaviour.test(t, newBench(t, urls, behaviour.statement, target.fenced))
 				})
 			}
 		})
@@ -79,19 +87,30 @@ type bench struct {
 	urls  []string
 	nodes []*redis.Client
 	key   string
+	// fenced says that locks have tokens.
+	fenced bool
 }
 
-func newBench(t *testing.T, urls []string, key string) *bench {
-	b := &bench{urls: urls, key: key}
+func newBench(t *testing.T, urls []string, key string, fenced bool) *bench {
+	b := &bench{urls: urls, key: key, fenced: fenced}
 	for _, url := range urls {
 		b.nodes = append(b.nodes, client(t, url))
 	}
 	return b
 }
 
+// on is the definition on these nodes.
+func (b *bench) on(urls ...string) mutex.Definition {
+	d := on(urls...)
+	if b.fenced {
+		d = fenced(d)
+	}
+	return d
+}
+
 // open is the mutex at the bench's key.
 func (b *bench) open(t *testing.T, change ...func(d *mutex.Definition)) mutex.Mutex[counter] {
-	d := on(b.urls...)
+	d := b.on(b.urls...)
 	for _, c := range change {
 		c(&d)
 	}

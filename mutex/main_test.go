@@ -52,6 +52,12 @@ func hasty(d mutex.Definition) mutex.Definition {
 	return d
 }
 
+// fenced gives a definition's locks tokens.
+func fenced(d mutex.Definition) mutex.Definition {
+	d.Fencing, d.FencingMemory = true, time.Hour
+	return d
+}
+
 // with is a definition with a change.
 func with(d mutex.Definition, change func(d *mutex.Definition)) mutex.Definition {
 	change(&d)
