@@ -84,6 +84,9 @@ func (n *Node) forgetDisk() {
 	if err := os.RemoveAll(filepath.Join(n.dir, "appendonlydir")); err != nil {
 		n.t.Fatal(err)
 	}
+	if n.sizes != nil {
+		n.sizes.forget()
+	}
 }
 
 // cutPower kills the server and takes from its append-only file what a disk may not have had yet: everything after what
@@ -93,7 +96,12 @@ func (n *Node) cutPower() {
 	if n.sizes == nil {
 		return
 	}
-	if err := os.Truncate(n.appendOnlyFile(), n.sizes.ago(time.Second)); err != nil {
+	path := n.appendOnlyFile()
+	info, err := os.Stat(path)
+	if err == nil {
+		err = os.Truncate(path, min(info.Size(), n.sizes.ago(time.Second)))
+	}
+	if err != nil {
 		n.t.Fatal(err)
 	}
 	n.sizes.forget()

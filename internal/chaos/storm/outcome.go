@@ -36,15 +36,13 @@ func (t Times) add(times map[string]time.Duration) {
 	}
 }
 
-func newOutcome(Settings) *Outcome {
+// NewOutcome is that of no storm yet.
+func NewOutcome() *Outcome {
 	return &Outcome{
 		Faults: make(map[string]int), Holds: make(map[string]int), Refused: make(map[string]int), Ended: make(map[string]int),
 		Majority: make(Times), Minority: make(Times),
 	}
 }
-
-// NewOutcome is that of no storm yet.
-func NewOutcome() *Outcome { return newOutcome(Settings{}) }
 
 func (o *Outcome) count(e event) { o.Faults[e.name()] += max(len(e.nodes), 1) }
 

@@ -78,6 +78,9 @@ func (s Settings) plan(random *rand.Rand) []event {
 }
 
 func (s Settings) possible(f *fleet.Fault) bool {
+	if len(s.Only) > 0 && !slices.Contains(s.Only, f.Name) {
+		return false
+	}
 	return (s.Lossy || !f.Loses) && (f.Needs == "" || slices.Contains(s.Nodes, f.Needs))
 }
 

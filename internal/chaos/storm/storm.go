@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,13 +28,16 @@ type Settings struct {
 	Mutexes                  []string
 	Processes, Workers, Keys int
 	Tenacious                bool
-	// Lossy says that nodes may lose their data.
+	// Lossy says that nodes may lose their data. Only, if it isn't empty, are the names of the faults that may befall a node.
 	Lossy bool
+	Only  []string
 	// Length is for how long new faults come, Gap and ProcessGap are the mean times between two of a node and of a process
 	// (zero: none).
 	Length, Gap, ProcessGap time.Duration
 	// Expiration and Quarantine are the longest of the mutexes.
 	Expiration, Quarantine time.Duration
+	// Keep is the folder where the journals are to stay; with the test's end if empty.
+	Keep string
 }
 
 // of fills in what follows from the mutexes.
@@ -87,10 +91,10 @@ func Run(t testing.TB, s Settings, seed uint64) *Outcome {
 	s = s.of(all)
 	events := s.plan(random)
 	storm := &Storm{
-		Settings: s, t: t, seed: seed, clock: history.NewClock(), all: all, dir: t.TempDir(), deaths: make(map[int]int64),
+		Settings: s, t: t, seed: seed, clock: history.NewClock(), all: all, dir: directory(t, s.Keep), deaths: make(map[int]int64),
 		nodes: fleet.Start(t, s.Nodes...),
 	}
-	storm.outcome = newOutcome(s)
+	storm.outcome = NewOutcome()
 	began := time.Now()
 	for i := range s.Processes {
 		storm.processes = append(storm.processes, storm.start(i))
@@ -108,6 +112,18 @@ func Run(t testing.TB, s Settings, seed uint64) *Outcome {
 	storm.wantNoKeys()
 	storm.judge()
 	return storm.outcome
+}
+
+// directory is a new folder for the journals.
+func directory(t testing.TB, keep string) string {
+	if keep == "" {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(keep, "storm-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func (s *Storm) start(number int) *worker.Process {
@@ -175,6 +191,9 @@ func (s *Storm) actsOfProcess(e event) []act {
 func (s *Storm) calm() {
 	s.t.Helper()
 	patience := s.Quarantine + 3*s.Expiration + 3*time.Second
+	if s.Tenacious {
+		patience += 5 * s.Expiration
+	}
 	if s.Lossy && s.Quarantine > 0 {
 		majority := len(s.nodes)/2 + 1
 		s.outcome.Majority.add(s.unavailable(s.nodes[:majority], patience))

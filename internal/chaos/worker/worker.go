@@ -186,22 +186,25 @@ func (w *worker) hold(ctx context.Context, m Contestant, lock Lock, renewed bool
 	switch {
 	case w.config.Tenacious:
 		length = w.upTo(2 * m.Expiration)
-	case w.chance(40): // and has all but done
-	case w.chance(60):
-		length = w.upTo(20 * time.Millisecond)
-	case w.chance(60):
+	case w.chance(60): // and has all but done
+	case w.chance(75):
+		length = w.upTo(10 * time.Millisecond)
+	case w.chance(70):
 		length = w.upTo(m.Expiration / 2)
 	default:
 		length = w.upTo(2 * m.Expiration)
 	}
-	abandoned := !renewed && w.chance(5)
+	abandoned := !renewed && w.chance(2)
 	end := time.Now().Add(length)
-	for abandoned || time.Now().Before(end) {
+	if abandoned {
+		end = end.Add(time.Hour)
+	}
+	for time.Now().Before(end) {
 		select {
 		case <-lock.Done():
 		case <-ctx.Done():
-			abandoned, end = false, time.Now()
-		case <-time.After(min(m.Expiration/20, max(time.Until(end), 0)+time.Millisecond)):
+			end = time.Now()
+		case <-time.After(min(m.Expiration/20, max(time.Until(end), 0))):
 		}
 		at := w.clock.Now()
 		if lock.Err() != nil {
@@ -210,7 +213,7 @@ func (w *worker) hold(ctx context.Context, m Contestant, lock Lock, renewed bool
 		if err := w.writeNow(history.Held, at, lock); err != nil {
 			return err
 		}
-		if w.chance(5) {
+		if !abandoned && w.chance(5) {
 			_ = m.Extend(ctx, lock, w.between(m.Expiration/2, m.Expiration)) // whatever came of it, the lock tells
 		}
 	}
