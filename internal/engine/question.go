@@ -105,6 +105,12 @@ var extendSource string
 //go:embed scripts/guard.lua
 var guardSource string
 
+//go:embed scripts/counting.lua
+var countingSource string
+
+//go:embed scripts/raising.lua
+var raisingSource string
+
 //go:embed scripts/guarded_acquire.lua
 var guardedAcquireSource string
 
@@ -127,11 +133,11 @@ var scripts = [...]script{
 
 // guardedScripts are those of the ops that a safeguard has a part in.
 var guardedScripts = [...]script{
-	acquire:  newScript(guardSource + guardedAcquireSource),
-	queue:    newScript(guardSource + guardedAcquireSource),
-	handover: newScript(guardSource + guardedHandoverSource),
-	extend:   newScript(guardSource + guardedExtendSource),
-	raise:    newScript(guardSource + raiseSource),
+	acquire:  newScript(guardSource + countingSource + guardedAcquireSource),
+	queue:    newScript(guardSource + countingSource + guardedAcquireSource),
+	handover: newScript(guardSource + countingSource + guardedHandoverSource),
+	extend:   newScript(guardSource + raisingSource + guardedExtendSource),
+	raise:    newScript(guardSource + raisingSource + raiseSource),
 }
 
 // releases is the script for several releases at once.

@@ -34,36 +34,19 @@ if ARGV[2] ~= '0' then
   end
 end
 
--- The counter, 0 if there is none.
-local fencing, counter = ARGV[1] ~= '', 0
-if fencing then
-  counter = tonumber(redis.call('get', KEYS[2]) or '0')
-  if not counter or not (counter >= 0 and counter < 2 ^ 53 and counter % 1 == 0) then
-    return redis.error_reply('ERR no fencing counter stands at ' .. KEYS[2])
-  end
-end
+-- A counter begins with the clock, with 2^20 for each second: so it is larger than any that was lost, and the same on all
+-- nodes on which it begins in one second.
+local fencing, counter, beginning = ARGV[1] ~= '', 0, seconds * 2 ^ 20
 
--- keep sets the counter, if there is one. It outlives its last use by its memory, and, if it is ahead of this node's
--- clock, by as much: once it is gone the next one begins with the clock, and has to be larger.
-local function keep(value)
-  if not fencing then
-    return
-  end
-  local life = ARGV[1]
-  if life ~= '0' and value >= (seconds + 1) * 2 ^ 20 then
-    life = string.format('%.0f', tonumber(life) + (math.floor(value / 2 ^ 20) - seconds) * 1000)
-  end
-  if value ~= counter then
-    counter = value
-    local text = string.format('%.0f', value)
-    if life == '0' then
-      redis.call('set', KEYS[2], text)
-    else
-      redis.call('set', KEYS[2], text, 'px', life)
-    end
-  elseif life == '0' then -- these a server allows that reached its maxmemory
-    redis.call('persist', KEYS[2])
+-- keep writes the counter. It outlives its last use by its memory, and a second, for who uses it again within one second
+-- leaves that as it is; and if it is ahead of this node's clock, by as much: once it is gone the next one begins with the
+-- clock, and has to be larger.
+local function keep()
+  if ARGV[1] == '0' then
+    redis.call('set', KEYS[2], string.format('%.0f', counter))
   else
-    redis.call('pexpire', KEYS[2], life)
+    local ahead = math.max(math.floor(counter / 2 ^ 20) - seconds, 0)
+    redis.call('set', KEYS[2], string.format('%.0f', counter), 'px',
+      string.format('%.0f', tonumber(ARGV[1]) + (ahead + 1) * 1000))
   end
 end

@@ -5,8 +5,13 @@
 if left > 0 then
   return {-2, left}
 end
-local fresh = redis.call('set', KEYS[1], ARGV[3], 'nx', 'px', ARGV[4])
-if not fresh then
+local problem
+if redis.call('set', KEYS[1], ARGV[3], 'nx', 'px', ARGV[4]) then
+  problem = count()
+  if problem then
+    redis.call('del', KEYS[1])
+  end
+else
   local owner = redis.pcall('get', KEYS[1])
   if owner ~= ARGV[3] then
     if not ARGV[5] then
@@ -21,8 +26,6 @@ if not fresh then
     end
     return {-1, string.sub(owner, 1, 64), redis.call('pttl', KEYS[1])}
   end
+  problem = recall()
 end
-if fresh or counter == 0 then -- else the request was repeated
-  keep(math.max(counter + 1, seconds * 2 ^ 20))
-end
-return {1, counter, seconds, blind}
+return problem or {1, counter, seconds, blind}

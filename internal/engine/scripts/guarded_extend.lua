@@ -8,7 +8,10 @@ end
 if not owner and left > 0 then
   return {-2, left}
 end
-keep(math.max(counter, tonumber(ARGV[5])))
+local problem = raise(ARGV[5])
+if problem then
+  return problem
+end
 if not owner then
   redis.call('set', KEYS[1], ARGV[3], 'px', ARGV[4])
 elseif redis.call('pttl', KEYS[1]) < tonumber(ARGV[4]) then -- see extend.lua

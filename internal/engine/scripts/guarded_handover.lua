@@ -8,10 +8,13 @@ local owner = redis.call('get', KEYS[1])
 if owner and owner ~= ARGV[3] and owner ~= ARGV[4] then
   return {-1}
 end
-if owner ~= ARGV[4] or counter == 0 then -- else the request was repeated
-  keep(math.max(counter + 1, seconds * 2 ^ 20))
+local problem
+if owner == ARGV[4] then
+  problem = recall()
+else
+  problem = count()
+  if not problem then
+    redis.call('set', KEYS[1], ARGV[4], 'px', ARGV[5])
+  end
 end
-if owner ~= ARGV[4] then
-  redis.call('set', KEYS[1], ARGV[4], 'px', ARGV[5])
-end
-return {owner and 1 or 0, counter, seconds, blind}
+return problem or {owner and 1 or 0, counter, seconds, blind}

@@ -6,5 +6,4 @@ if not owner then
 elseif owner ~= ARGV[3] then
   return {-1}
 end
-keep(math.max(counter, tonumber(ARGV[4])))
-return {1, counter, seconds, blind}
+return raise(ARGV[4]) or {1, counter, seconds, blind}

@@ -1,0 +1,26 @@
+
+-- count gives the counter its next value, or returns an error if something else stands at its key.
+local function count()
+  if not fencing then
+    return
+  end
+  counter = redis.pcall('incr', KEYS[2])
+  if type(counter) ~= 'number' or counter >= 2 ^ 53 then
+    return redis.error_reply('ERR no fencing counter stands at ' .. KEYS[2])
+  end
+  if counter < beginning then
+    counter = beginning
+    keep()
+  elseif counter >= beginning + 2 ^ 20 then
+    keep()
+  end
+end
+
+-- recall finds the counter again for a request that was repeated.
+local function recall()
+  counter = fencing and tonumber(redis.call('get', KEYS[2]) or '') or 0
+  if counter == 0 then
+    return count()
+  end
+end
+
