@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,8 +170,11 @@ func TestUserWithoutScriptsAcquiresButCannotRelease(t *testing.T) {
 	}
 }
 
-// leastRights are those that the README says a user needs, and waitingRights what those do who wait.
+// leastRights are those that the README says a user needs, and waitingRights what those do who wait; fencingRights and
+// guardRights come with tokens and a restart guard.
 var (
+	fencingRights = []string{"~*:fence", "+time", "+incr"}
+	guardRights   = []string{"~mutexgen:birth", "+time", "+info"}
 	leastRights   = []string{"+set", "+get", "+del", "+pttl", "+pexpire", "+eval", "+evalsha"}
 	waitingRights = []string{"+publish", "+subscribe", "+unsubscribe", "+ping", "&mutexgen:*"}
 )
@@ -219,6 +223,68 @@ func TestUserWithTheLeastRights(t *testing.T) {
 			wantText(t, err, "NOPERM", "and publish and subscribe on the channels mutexgen:*")
 			// After a refusal the connection is as good as before.
 			release(t, acquire(t, m))
+		})
+	}
+}
+
+func TestUserWithTheLeastRightsForTokensAndAGuard(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		rights []string
+		change func(d mutex.Definition) mutex.Definition
+	}{
+		"tokens":             {fencingRights, fenced},
+		"tokens for ever":    {fencingRights, func(d mutex.Definition) mutex.Definition { d = fenced(d); d.FencingMemory = mutex.Forever; return d }},
+		"a guard":            {guardRights, guarded},
+		"tokens and a guard": {slices.Concat(fencingRights, guardRights), func(d mutex.Definition) mutex.Definition { return guarded(fenced(d)) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			cli(t, server, slices.Concat([]string{"ACL", "SETUSER", "somebody", "on", ">" + secret, "resetchannels", "~locks:*"},
+				leastRights, waitingRights, test.rights)...)
+			d := test.change(on(withSecret(server, "somebody")))
+			var n notes
+			set, other := open(t, d, mutex.WithLogger(n.logger())), open(t, d)
+			lock := acquire(t, at(set, "locks:k"), mutex.WithWait(mutex.Forever), mutex.WithRenewal())
+			first := lock.Until()
+			eventually(t, "the lock is renewed or extended", func() bool {
+				_ = mutex.ExtendLock(t.Context(), lock, d.Expiration)
+				return lock.Until().After(first)
+			})
+			waited := make(chan error, 1)
+			go func() {
+				next, err := at(other, "locks:k").AcquireLock(t.Context(), mutex.WithWait(mutex.Forever))
+				waited <- errors.Join(err, mutex.ReleaseLock(t.Context(), next))
+			}()
+			own := make(chan error, 1)
+			go func() {
+				next, err := at(set, "locks:k").AcquireLock(t.Context(), mutex.WithWait(mutex.Forever))
+				own <- errors.Join(err, mutex.ReleaseLock(t.Context(), next))
+			}()
+			release(t, lock)
+			for _, done := range []chan error{waited, own} {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+			if log := server.CLI("ACL", "LOG"); log != "" {
+				t.Errorf("the server has refused something:\n%s", log)
+			}
+			if warnings := n.with("uptime"); len(warnings) > 0 {
+				t.Errorf("logged: %q", warnings)
+			}
+			// Without a right of these there is an error, and no lock.
+			for _, right := range test.rights {
+				if !strings.HasPrefix(right, "+") || right == "+info" {
+					continue
+				}
+				cli(t, server, "ACL", "SETUSER", "somebody", "-"+right[1:])
+				_, err := at(set, "locks:k").AcquireLock(t.Context())
+				wantError(t, err, mutex.ErrNoQuorum)
+				eventually(t, "nothing is left", func() bool { return server.Get("locks:k") == "" })
+				cli(t, server, "ACL", "SETUSER", "somebody", right)
+			}
 		})
 	}
 }

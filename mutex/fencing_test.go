@@ -57,7 +57,8 @@ func TestACounterLastsAsLongAsItShall(t *testing.T) {
 		key := memory.String()
 		m := at(open(t, with(fenced(on(server.URL())), func(d *mutex.Definition) { d.FencingMemory = memory })), key)
 		lock := acquire(t, m)
-		if left := server.PTTL("{" + key + "}:fence"); left > want || left < want-500*time.Millisecond {
+		// A second more than it must, for a counter that is used again within one need not be written again.
+		if left := server.PTTL("{" + key + "}:fence"); left > want+time.Second || left < want-500*time.Millisecond {
 			t.Errorf("memory %v: the counter lasts %v", memory, left)
 		}
 		release(t, lock)
@@ -157,7 +158,7 @@ func TestCountersThatAreNone(t *testing.T) {
 	t.Parallel()
 	servers := redistest.StartN(t, 3)
 	for i, set := range [][]string{
-		{"SET", "", "garbage"}, {"SET", "", ""}, {"SET", "", "-5"}, {"SET", "", "1e300"}, {"SET", "", "nan"}, {"SET", "", "-inf"},
+		{"SET", "", "garbage"}, {"SET", "", ""}, {"SET", "", "1e300"}, {"SET", "", "nan"}, {"SET", "", "-inf"},
 		{"SET", "", "9007199254740992"}, {"SET", "", "99999999999999999999999"}, {"RPUSH", "", "1"}, {"HSET", "", "a", "1"},
 		{"SET", "", strings.Repeat("9", 100_000)},
 	} {
