@@ -25,6 +25,11 @@ type Mutexes struct {
 	Brief Brief
 	// Renewed is held far longer than its expiration.
 	Renewed Renewed
+	// Fenced locks any resource by name, and gives each lock a fencing token.
+	Fenced Fenced
+	// Guarded locks any resource by name, at nodes that wait for a second after a restart, and two for
+	// good measure.
+	Guarded Guarded
 
 	set *mutex.Set
 }
@@ -93,6 +98,33 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		PoolSize:             2,
 		ReconnectionInterval: time.Second,
 		Renew:                true,
+	}, {
+		Name:                 "Fenced",
+		Doc:                  "locks any resource by name, and gives each lock a fencing token.",
+		URL:                  "${BENCH_URL:-redis://localhost:6379}",
+		Key:                  "fenced:{resource:string}",
+		Expiration:           10 * time.Second,
+		RetryInterval:        200 * time.Millisecond,
+		RetryJitter:          100 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: time.Second,
+		Renew:                true,
+		Fencing:              true,
+		FencingMemory:        time.Hour,
+	}, {
+		Name:                 "Guarded",
+		Doc:                  "locks any resource by name, at nodes that wait for a second after a restart, and two for good measure.",
+		URL:                  "${BENCH_URL:-redis://localhost:6379}",
+		Key:                  "guarded:{resource:string}",
+		Expiration:           time.Second,
+		RetryInterval:        200 * time.Millisecond,
+		RetryJitter:          100 * time.Millisecond,
+		DriftFactor:          0.01,
+		PoolSize:             2,
+		ReconnectionInterval: time.Second,
+		Renew:                true,
+		RestartGuard:         true,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -103,6 +135,8 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		Steady:   Steady{opened: set.Opened("Steady")},
 		Brief:    Brief{opened: set.Opened("Brief")},
 		Renewed:  Renewed{opened: set.Opened("Renewed")},
+		Fenced:   Fenced{opened: set.Opened("Fenced")},
+		Guarded:  Guarded{opened: set.Opened("Guarded")},
 		set:      set,
 	}, nil
 }
@@ -416,5 +450,127 @@ func (m Renewed) ExtendLock(ctx context.Context, lock *RenewedLock, expiration t
 // it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
 // [mutex.ErrClosed] after Close.
 func (m Renewed) ExistsLock(ctx context.Context, resource string) (bool, error) {
+	return m.For(resource).ExistsLock(ctx)
+}
+
+// Fenced locks any resource by name, and gives each lock a fencing token.
+//
+// It locks the key fenced:{resource:string} on one server. A lock expires after 10s unless it is
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock. Each lock has a fencing token.
+type Fenced struct {
+	opened *mutex.Opened
+}
+
+// FencedLock is one successful acquisition of Fenced. No other mutex accepts it.
+type FencedLock = mutex.Lock[Fenced]
+
+// For binds resource: the result locks that one key. It is a [mutex.Synchronizer], which
+// [mutex.Result] takes, and code that need not know Fenced.
+func (m Fenced) For(resource string) mutex.Mutex[Fenced] {
+	return mutex.At[Fenced](m.opened, mutex.NewKey("fenced:").String("resource", resource))
+}
+
+// Key is the Redis key that Fenced locks for resource. It is an error if a text in it is empty.
+func (m Fenced) Key(resource string) (string, error) {
+	return m.For(resource).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. The lock's fencing
+// token is [mutex.Token] of that ctx. If there is no lock to be had, fn does not run and the error
+// is that of AcquireLock.
+func (m Fenced) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(resource).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 10s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
+func (m Fenced) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*FencedLock, error) {
+	return m.For(resource).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Fenced) ReleaseLock(ctx context.Context, lock *FencedLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
+// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
+// if too few nodes could answer: then it expires when it would have anyway.
+func (m Fenced) ExtendLock(ctx context.Context, lock *FencedLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Fenced) ExistsLock(ctx context.Context, resource string) (bool, error) {
+	return m.For(resource).ExistsLock(ctx)
+}
+
+// Guarded locks any resource by name, at nodes that wait for a second after a restart, and two for
+// good measure.
+//
+// It locks the key guarded:{resource:string} on one server. A lock expires after 1s unless it is
+// extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
+// lock. A server that restarted has no vote until the locks that it may have forgotten have
+// expired.
+type Guarded struct {
+	opened *mutex.Opened
+}
+
+// GuardedLock is one successful acquisition of Guarded. No other mutex accepts it.
+type GuardedLock = mutex.Lock[Guarded]
+
+// For binds resource: the result locks that one key. It is a [mutex.Synchronizer], which
+// [mutex.Result] takes, and code that need not know Guarded.
+func (m Guarded) For(resource string) mutex.Mutex[Guarded] {
+	return mutex.At[Guarded](m.opened, mutex.NewKey("guarded:").String("resource", resource))
+}
+
+// Key is the Redis key that Guarded locks for resource. It is an error if a text in it is empty.
+func (m Guarded) Key(resource string) (string, error) {
+	return m.For(resource).Key()
+}
+
+// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
+// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
+// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
+// to be had, fn does not run and the error is that of AcquireLock.
+func (m Guarded) Synchronize(ctx context.Context, resource string, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
+	return m.For(resource).Synchronize(ctx, fn, options...)
+}
+
+// AcquireLock takes the lock for 1s, or with [mutex.WithRenewal] until the caller releases it; it
+// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
+// [mutex.ErrNoQuorum] if too few nodes could answer (and [mutex.ErrNodeQuarantined], if some
+// restarted lately), [mutex.ErrClosed] after Close, or that of ctx.
+func (m Guarded) AcquireLock(ctx context.Context, resource string, options ...mutex.AcquireOption) (*GuardedLock, error) {
+	return m.For(resource).AcquireLock(ctx, options...)
+}
+
+// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
+// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
+// could answer: then it ends by itself when it expires.
+func (m Guarded) ReleaseLock(ctx context.Context, lock *GuardedLock) error {
+	return mutex.ReleaseLock(ctx, lock)
+}
+
+// ExtendLock makes the lock last for at least expiration from now, which is 1s at most; it never
+// shortens it. The error is [mutex.ErrNotHeld] if the lock was released, has expired or is lost,
+// and [mutex.ErrNoQuorum] if too few nodes could answer: then it expires when it would have anyway.
+func (m Guarded) ExtendLock(ctx context.Context, lock *GuardedLock, expiration time.Duration) error {
+	return mutex.ExtendLock(ctx, lock, expiration)
+}
+
+// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
+// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
+// [mutex.ErrClosed] after Close.
+func (m Guarded) ExistsLock(ctx context.Context, resource string) (bool, error) {
 	return m.For(resource).ExistsLock(ctx)
 }

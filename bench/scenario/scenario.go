@@ -31,6 +31,7 @@ var All = []Scenario{
 	{"handover-local", "many wait for one key, in one client", handoversLocal},
 	{"handover-quorum", "sixteen wait for one key on three nodes", handoversQuorum},
 	{"renewal", "many locks, renewed", renewals},
+	{"fencing", "what fencing tokens and a restart guard cost", fencing},
 	{"deadline", "acquires whose contexts end at once", deadlines},
 }
 

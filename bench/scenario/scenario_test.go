@@ -42,6 +42,7 @@ var rows = map[string]int{
 	"handover-local":  6,
 	"handover-quorum": 3,
 	"renewal":         4,
+	"fencing":         3 + 3,
 	"deadline":        6 + 4,
 }
 
