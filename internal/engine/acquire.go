@@ -107,19 +107,14 @@ func (a *attempt) make(ctx context.Context, start moment) (*Lock, *failure) {
 	r := m.engine.newRound(l.claim.nodes, &l.claim, start, m.nodeTimeout(a.expiration))
 	r.question.put(a.op, a.key, l.claim.owner, a.expiration)
 	r.question.message = a.message
-	r.question.safeguard = l.safeguard
+	r.question.safeguard = l.mutex.safeguardOf(l.claim.key)
 	r.startFor(ctx)
 	return l.conclude(ctx, r, a.expiration)
 }
 
 // newLock is a lock of which nothing has been asked yet.
 func (m *Mutex) newLock(key string, expiration time.Duration, start moment) *Lock {
-	l := &Lock{
-		mutex:     m,
-		since:     start,
-		safeguard: m.safeguardOf(key),
-		claim:     claim{nodes: m.group(key), key: key, owner: m.engine.owners.next()},
-	}
+	l := &Lock{mutex: m, since: start, claim: claim{nodes: m.group(key), key: key, owner: m.engine.owners.next()}}
 	l.claim.life.Store(int64(expiration))
 	return l
 }

@@ -50,6 +50,7 @@ func wantQuarantine(t *testing.T, err error, least, most time.Duration) {
 }
 
 func TestAFreshServerVotesAfterItsQuarantine(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	m := realMutex(t, []*redistest.Server{server}, guarded(100*time.Millisecond))
 	_, err := m.Acquire(context.Background(), "k", AcquireOptions{})
@@ -78,6 +79,7 @@ func TestAFreshServerVotesAfterItsQuarantine(t *testing.T) {
 
 // The uptime shows a restart that kept the data, or all but the last of it.
 func TestARestartedServerIsQuarantinedThoughItKeptItsData(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	server.CLI("set", birthKey, "1")
 	m := realMutex(t, []*redistest.Server{server}, guarded(100*time.Millisecond))
@@ -97,6 +99,7 @@ func TestARestartedServerIsQuarantinedThoughItKeptItsData(t *testing.T) {
 
 // Of three nodes one may be in quarantine, and the two others have the quorum.
 func TestOneOfThreeInQuarantineCostsNothing(t *testing.T) {
+	t.Parallel()
 	servers := startAll(t, 3)
 	m := realMutex(t, servers, guarded(100*time.Millisecond))
 	forever := Forever
@@ -146,6 +149,7 @@ func TestTheGuardRefusesLongerExpirations(t *testing.T) {
 
 // While the node that lost its data is in quarantine, an extension doesn't set the key again.
 func TestAQuarantinedNodeTakesNoExtension(t *testing.T) {
+	t.Parallel()
 	servers := startAll(t, 3)
 	for _, s := range servers {
 		s.CLI("set", birthKey, "1")
@@ -175,6 +179,7 @@ func TestAQuarantinedNodeTakesNoExtension(t *testing.T) {
 
 // A waiter gets the lock by hand-over; at a node in quarantine the old owner's value must go all the same.
 func TestAHandoverReleasesAtAQuarantinedNode(t *testing.T) {
+	t.Parallel()
 	servers := startAll(t, 3)
 	m := realMutex(t, servers, Settings{Expiration: time.Second, RestartGuard: true, Wait: Forever})
 	first := lockOn(t, m, "k")
@@ -209,6 +214,7 @@ func TestAHandoverReleasesAtAQuarantinedNode(t *testing.T) {
 }
 
 func TestAServerThatHidesItsUptimeIsReportedOnce(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	server.CLI("acl", "setuser", "worker", "on", ">secret", "~*", "&*", "+@all", "-info")
 	server.CLI("set", birthKey, strconv.FormatInt(time.Now().Add(-time.Hour).UnixMilli(), 10))

@@ -283,7 +283,7 @@ func (ln *line) handOver(l *Lock, w *waiter, now moment) *round {
 	to := e.newRound(ln.nodes, &next.claim, now, m.nodeTimeout(w.expiration))
 	to.question.put(handover, ln.key, l.claim.owner, w.expiration)
 	to.question.next = next.claim.owner
-	to.question.safeguard = next.safeguard
+	to.question.safeguard = m.safeguardOf(ln.key)
 
 	e.vigils.watch(from)
 	to.start(&relay{from: from, to: to})

@@ -16,8 +16,7 @@ type Lock struct {
 	// since is the moment before the question that got the lock was sent.
 	since moment
 	// token is zero without fencing.
-	token     int64
-	safeguard safeguard
+	token int64
 	// older and newer are its neighbours among those that are held; guarded by the registry.
 	older, newer *Lock
 
@@ -374,7 +373,7 @@ func (l *Lock) askExtension(expiration time.Duration, start moment) (*round, err
 	l.claim.lengthen(expiration)
 	r := l.mutex.engine.newRound(l.claim.nodes, &l.claim, start, l.mutex.nodeTimeout(expiration))
 	r.question.put(extend, l.claim.key, l.claim.owner, expiration)
-	r.question.safeguard = l.safeguard
+	r.question.safeguard = l.mutex.safeguardOf(l.claim.key)
 	r.question.token = l.token
 	return r, nil
 }
