@@ -64,6 +64,9 @@ func guarded(random *rand.Rand, long bool) storm.Settings {
 		vary(&s, random)
 		sets := [][]string{{"Guarded", "GuardedOnly"}, {"Guarded", "GuardedBrief"}, {"GuardedLong", "Guarded"}, {"Guarded"}}
 		s.Mutexes = sets[random.IntN(len(sets))]
+		if random.IntN(4) == 0 {
+			s.Only = []string{"kill -9, comes back empty"}
+		}
 	}
 	s.Name = fmt.Sprintf("nodes may lose their data, %d nodes", len(s.Nodes))
 	return s
@@ -106,7 +109,7 @@ func TestWithoutRestartGuardTheJudgesFindViolations(t *testing.T) {
 	s := storm.Settings{
 		Name: "control", Keep: *keep, Nodes: []fleet.Persistence{fleet.Nothing, fleet.Nothing, fleet.Nothing},
 		Mutexes: []string{"Fenced"}, Processes: 4, Workers: 4, Keys: 8, Tenacious: true,
-		Lossy: true, Only: []string{"kill -9, comes back empty"}, Length: 3 * time.Second, Gap: 300 * time.Millisecond,
+		Lossy: true, Only: []string{"kill -9, comes back empty"}, Length: 3 * time.Second, Gap: 100 * time.Millisecond,
 	}
 	found := make(map[string]int)
 	const tries = 4

@@ -3,6 +3,8 @@ package fleet
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -173,3 +175,33 @@ func (s *sizes) forget() {
 }
 
 func (n *Node) String() string { return fmt.Sprintf("%s (%s)", n.Server.Addr(), n.Persistence) }
+
+// Settle waits until the node answers through its proxies.
+func (n *Node) Settle() {
+	n.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		err := ping(n.front.listener.Addr().String())
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			n.t.Fatalf("%v: %v", n, err)
+		}
+	}
+}
+
+// ping has a server answer a PING over a connection of its own.
+func ping(addr string) error {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return err
+	}
+	answer := make([]byte, len("+PONG\r\n"))
+	_, err = io.ReadFull(conn, answer)
+	return err
+}

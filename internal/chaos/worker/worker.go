@@ -24,7 +24,7 @@ type Config struct {
 	URLs    []string
 	Mutexes []string
 	Keys    int
-	// Tenacious workers nearly always renew, and hold on for long.
+	// Tenacious workers hold on to their locks for long.
 	Tenacious bool
 	// Journal is the path of the file to write to.
 	Journal string
@@ -125,7 +125,7 @@ func (w *worker) run(ctx context.Context) error {
 // try acquires a lock and, if it gets one, holds it for a while.
 func (w *worker) try(ctx context.Context) (refused bool, err error) {
 	m := w.mutexes[w.rand.IntN(len(w.mutexes))]
-	renewed := w.chance(50) || w.config.Tenacious
+	renewed := w.chance(50)
 	var options []mutex.AcquireOption
 	if renewed {
 		options = append(options, mutex.WithRenewal())
