@@ -197,8 +197,16 @@ func TestWhatIsNoCounterIsAnError(t *testing.T) {
 	}
 	server.CLI("del", counterKey("k"))
 	server.CLI("lpush", counterKey("k"), "x")
-	if _, err := m.Acquire(context.Background(), "k", AcquireOptions{}); err == nil {
-		t.Error("a list served as a counter")
+	if _, err := m.Acquire(context.Background(), "k", AcquireOptions{}); !errors.Is(err, ErrNoQuorum) || server.CLI("exists", "k") != "0" {
+		t.Errorf("with a list for a counter: %v", err)
+	}
+	// A lock that is held is not lost for it: its key stands.
+	server.CLI("del", counterKey("k"))
+	l := lockOn(t, m, "k")
+	server.CLI("del", counterKey("k"))
+	server.CLI("lpush", counterKey("k"), "x")
+	if err := l.Extend(context.Background(), time.Second); !errors.Is(err, ErrNoQuorum) || l.Err() != nil {
+		t.Errorf("extension with a list for a counter: %v; the lock: %v", err, l.Err())
 	}
 }
 

@@ -228,6 +228,24 @@ func TestAServerThatHidesItsUptimeIsReportedOnce(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoBirthIsReplaced(t *testing.T) {
+	server := redistest.Start(t)
+	m := realMutex(t, []*redistest.Server{server}, guarded(time.Minute))
+	tomorrow := strconv.FormatInt(time.Now().Add(24*time.Hour).UnixMilli(), 10)
+	for _, nonsense := range []string{"x", "", "nan", "1e400", tomorrow} {
+		server.CLI("set", birthKey, nonsense)
+		_, err := m.Acquire(context.Background(), "k", AcquireOptions{})
+		wantQuarantine(t, err, time.Minute, 63*time.Second)
+		if born, err := strconv.ParseInt(server.CLI("get", birthKey), 10, 64); err != nil || time.Since(time.UnixMilli(born)) > time.Minute {
+			t.Errorf("%q stays as the birth: %d, %v", nonsense, born, err)
+		}
+	}
+	server.CLI("del", birthKey)
+	server.CLI("lpush", birthKey, "x")
+	_, err := m.Acquire(context.Background(), "k", AcquireOptions{})
+	wantQuarantine(t, err, time.Minute, 63*time.Second)
+}
+
 func TestAQuarantineIsReportedOnce(t *testing.T) {
 	server := miniredis.RunT(t)
 	logged := new(strings.Builder)

@@ -18,7 +18,7 @@ end
 
 -- recall finds the counter again for a request that was repeated.
 local function recall()
-  counter = fencing and tonumber(redis.call('get', KEYS[2]) or '') or 0
+  counter = fencing and tonumber(redis.pcall('get', KEYS[2]) or '') or 0
   if counter == 0 then
     return count()
   end

@@ -19,7 +19,7 @@ local left, blind = 0, 0
 if ARGV[2] ~= '0' then
   local age, birth = tonumber(ARGV[2]), KEYS[#KEYS]
   local millis = seconds * 1000 + math.floor(tonumber(now[2]) / 1000)
-  local born = tonumber(redis.call('get', birth) or '')
+  local born = tonumber(redis.pcall('get', birth) or '')
   if not born or not (born <= millis) then
     born = millis
     redis.call('set', birth, string.format('%.0f', born))

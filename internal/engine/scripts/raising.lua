@@ -4,7 +4,7 @@ local function raise(token)
   if not fencing then
     return
   end
-  local text = redis.call('get', KEYS[2])
+  local text = redis.pcall('get', KEYS[2])
   counter = tonumber(text or '0')
   if not counter or not (counter < 2 ^ 53 and counter % 1 == 0) then
     return redis.error_reply('ERR no fencing counter stands at ' .. KEYS[2])
