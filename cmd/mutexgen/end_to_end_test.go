@@ -99,8 +99,10 @@ func TestAnApplicationGeneratesCompilesAndLocks(t *testing.T) {
 		t.Errorf("go run: %v\n%s\nexpected:\n%s", err, output, want)
 	}
 	for name, node := range nodes {
-		if keys := node.Keys(); len(keys) > 0 {
-			t.Errorf("%s still has the keys %q", name, keys)
+		for _, key := range node.Keys() {
+			if key != "{fenced}:fence" && key != "mutexgen:birth" { // which shall stay
+				t.Errorf("%s still has the key %q", name, key)
+			}
 		}
 	}
 	if output, err := a.run("build", "-tags", "mistake", "."); err == nil || !strings.Contains(output, "cannot use lock") {

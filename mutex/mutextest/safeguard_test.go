@@ -10,14 +10,18 @@ import (
 	"github.com/mutexgen/mutexgen/mutex/mutextest"
 )
 
-// guarded is a mutex with fencing tokens and a restart guard, whose quarantine is quarantine.
-func guarded(t *testing.T, option mutex.Option) mutex.Mutex[struct{}] {
+// guarded is a mutex with fencing tokens and a restart guard, whose quarantine is quarantine; changes make it another.
+func guarded(t *testing.T, option mutex.Option, changes ...func(d *mutex.Definition)) mutex.Mutex[struct{}] {
 	t.Helper()
-	set, err := mutex.OpenSet([]mutex.Definition{{
+	d := mutex.Definition{
 		Name: "Guarded", URL: "redis://localhost", Key: "guarded", Expiration: 30 * time.Second, DriftFactor: 0.01, NodeTimeout: time.Second,
 		RetryInterval: 20 * time.Millisecond, ReconnectionInterval: 10 * time.Millisecond,
 		Fencing: true, FencingMemory: time.Hour, RestartGuard: true,
-	}}, option)
+	}
+	for _, change := range changes {
+		change(&d)
+	}
+	set, err := mutex.OpenSet([]mutex.Definition{d}, option)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +91,28 @@ func TestARestartedRedisIsInQuarantine(t *testing.T) {
 			}
 			wantQuarantine(t, many)
 		})
+	}
+}
+
+func TestAQuarantineEnds(t *testing.T) {
+	t.Parallel()
+	const expiration = 400 * time.Millisecond
+	const least = expiration + expiration/100 + 2*time.Second
+	one, three := mutextest.Run(t), mutextest.RunQuorum(t, 3)
+	start := time.Now()
+	for _, node := range append(three.Nodes(), one) {
+		if err := node.Restart(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, option := range []mutex.Option{one.Option(), three.Option()} {
+		m := guarded(t, option, func(d *mutex.Definition) {
+			d.Expiration, d.NodeTimeout, d.Fencing, d.Wait = expiration, expiration/2, false, mutex.Forever
+		})
+		lockAndRelease(t, m)
+		if waited := time.Since(start); waited < least || waited > 2*least {
+			t.Errorf("it ended after %v; it should be %v", waited, least)
+		}
 	}
 }
 
