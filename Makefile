@@ -43,3 +43,19 @@ generate:
 .PHONY: bench
 bench: tools
 	cd bench && go run . $(ARGS)
+
+# Faults by the thousand on real servers, how soon a loss is noticed, and a soak: see internal/chaos/README.md. DURATION is
+# how long each goes on, ARGS are further flags: make chaos DURATION=5m ARGS='-seed 4711'.
+CHAOS = cd internal/chaos && go test -count 1 -timeout 0 -v . -run
+
+.PHONY: chaos
+chaos: tools
+	$(CHAOS) '^TestChaos$$' -duration $(or $(DURATION),30m) $(ARGS)
+
+.PHONY: loss
+loss: tools
+	$(CHAOS) '^TestLoss$$' -duration $(or $(DURATION),5m) $(ARGS)
+
+.PHONY: soak
+soak: tools
+	$(CHAOS) '^TestSoak$$' -duration $(or $(DURATION),1h) $(ARGS)

@@ -50,7 +50,7 @@ func TestChaos(t *testing.T) {
 	if holds := storm.Sum(total.Holds); holds < 200 || total.Tokens < 50 {
 		t.Errorf("%d locks held, %d tokens: that shows little", holds, total.Tokens)
 	}
-	t.Logf("what was tried in %v:\n\n%v\n%v", time.Since(began).Round(time.Second), total, report.Place(*seed))
+	tell(t, "what was tried in %v:\n\n%v\n%v", time.Since(began).Round(time.Second), total, report.Place(*seed))
 }
 
 // guarded is a storm in which nodes may lose their data.

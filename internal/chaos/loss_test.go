@@ -113,7 +113,7 @@ func TestLoss(t *testing.T) {
 			seen[l.name+name].add(table)
 		}
 	}
-	t.Logf("from the loss of a lock to the cancelled context:\n\n%v\n%v", table, report.Place(*seed))
+	tell(t, "from the loss of a lock to the cancelled context:\n\n%v\n%v", table, report.Place(*seed))
 }
 
 func definition(opened *locks.Mutexes, name string) mutex.Definition {

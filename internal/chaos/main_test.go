@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -18,4 +19,14 @@ var (
 func TestMain(m *testing.M) {
 	worker.RunIfAsked()
 	os.Exit(m.Run())
+}
+
+// tell shows what was measured: to whoever asked for a long run so that it can be copied, else in the test's log.
+func tell(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if *duration > 0 {
+		fmt.Printf("\n"+format+"\n", args...)
+		return
+	}
+	t.Logf(format, args...)
 }
