@@ -2,13 +2,14 @@ package model
 
 import "math/bits"
 
-type emitter func(event, *state)
+// emitter takes an event, and the state after it.
+type emitter func(event, state)
 
 // start begins an attempt, on its own or by a handover.
 func (f *fence) start(s *state, x uint8, do emitter) {
 	t := *s
 	t.attempts[x].phase = asking
-	do(event{what: begins, attempt: x}, &t)
+	do(event{what: begins, attempt: x}, t)
 	if !f.handovers {
 		return
 	}
@@ -18,7 +19,7 @@ func (f *fence) start(s *state, x uint8, do emitter) {
 			t.attempts[y].phase = ended
 			t.attempts[x].phase = asking
 			t.attempts[x].from = y + 1
-			do(event{what: handsOver, attempt: y, other: x}, &t)
+			do(event{what: handsOver, attempt: y, other: x}, t)
 		}
 	}
 }
@@ -29,7 +30,7 @@ func (f *fence) client(s *state, x uint8, do emitter) {
 	if a.phase != ended {
 		t := *s
 		t.attempts[x].phase = ended
-		do(event{what: ends, attempt: x, detail: uint8(a.phase)}, &t)
+		do(event{what: ends, attempt: x, detail: uint8(a.phase)}, t)
 	}
 	switch a.phase {
 	case asking:
@@ -49,7 +50,7 @@ func (f *fence) client(s *state, x uint8, do emitter) {
 		if f.revive && a.phase == holding {
 			t := *s
 			t.attempts[x].phase = late
-			do(event{what: expires, attempt: x}, &t)
+			do(event{what: expires, attempt: x}, t)
 		}
 		f.extend(s, x, do)
 	}
@@ -108,7 +109,7 @@ func (f *fence) decide(s *state, x uint8, do emitter) {
 					v.answer = settled
 				}
 			}
-			do(event{what: raises, attempt: x, nodes: heard, counter: largest}, &t)
+			do(event{what: raises, attempt: x, nodes: heard, counter: largest}, t)
 		}
 	}
 }
@@ -121,7 +122,7 @@ func (f *fence) hold(s *state, x, token uint8, e event, do emitter) {
 	t.disordered = token <= t.last
 	t.last = max(t.last, token)
 	e.counter = token
-	do(e, &t)
+	do(e, t)
 }
 
 // extend asks for a new deadline, or goes by it once a quorum agreed. The old one has not passed then.
@@ -131,7 +132,7 @@ func (f *fence) extend(s *state, x uint8, do emitter) {
 		if int(a.extended) < f.extensions {
 			t := *s
 			t.attempts[x].extended++
-			do(event{what: extends, attempt: x}, &t)
+			do(event{what: extends, attempt: x}, t)
 		}
 		return
 	}
@@ -152,5 +153,5 @@ func (f *fence) extend(s *state, x uint8, do emitter) {
 		b.phase = holding
 		t.disordered = b.token < t.last
 	}
-	do(event{what: extended, attempt: x, nodes: heard, counter: b.token}, &t)
+	do(event{what: extended, attempt: x, nodes: heard, counter: b.token}, t)
 }

@@ -54,7 +54,7 @@ func TestClocks(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			spreads := c.spread
 			if raceDetector() {
-				spreads = min(spreads, 2)
+				spreads = min(spreads, 1)
 			}
 			table := fmt.Sprintf("%10s ", c.what)
 			for seconds := range c.most + 1 {

@@ -8,6 +8,8 @@ type fence struct {
 	width  widths
 	// fired counts events.
 	fired [events]int
+	// after is the state that next passes on, so that none of them is left to the garbage collector.
+	after state
 }
 
 func newFence(b bounds, p protocol) *fence {
@@ -66,10 +68,11 @@ func (f *fence) broken(s *state) property {
 // requests that are refused, nor for messages that get lost, nor for answers that arrive: a client that goes on has heard
 // what it goes on with.
 func (f *fence) next(s *state, emit func(event, *state)) {
-	do := func(e event, t *state) {
-		f.tidy(t)
+	do := func(e event, t state) {
+		f.after = t
+		f.tidy(&f.after)
 		f.fired[e.what]++
-		emit(e, t)
+		emit(e, &f.after)
 	}
 	begun := false
 	for x := range uint8(f.attempts) {
@@ -95,6 +98,6 @@ func (f *fence) next(s *state, emit func(event, *state)) {
 	if int(s.clock) < f.ticks {
 		t := *s
 		t.clock++
-		do(event{what: ticks}, &t)
+		do(event{what: ticks}, t)
 	}
 }

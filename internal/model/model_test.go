@@ -51,16 +51,18 @@ const quick = 3 // of ours
 
 func TestNothingBreaksTheProtocol(t *testing.T) {
 	var fired [events]int
+	table := tableHead
 	for i, b := range ours {
 		if i >= quick && raceDetector() {
 			break
 		}
 		f := newFence(b, protocol{})
-		wantUnbroken(t, f, most)
+		table += "\n" + wantUnbroken(t, f, most)
 		for what, many := range f.fired {
 			fired[what] += many
 		}
 	}
+	t.Log(table)
 	// What never happened was not tested.
 	for what := range events {
 		never := what == expires || what == deletes || // only wrong ones do that
@@ -72,7 +74,7 @@ func TestNothingBreaksTheProtocol(t *testing.T) {
 }
 
 // wantUnbroken explores all, finds nothing, and returns a line for the table.
-func wantUnbroken(t *testing.T, f *fence, most int) {
+func wantUnbroken(t *testing.T, f *fence, most int) (row string) {
 	t.Helper()
 	began := time.Now()
 	r, err := explore(f, most)
@@ -82,11 +84,13 @@ func wantUnbroken(t *testing.T, f *fence, most int) {
 	if r.broken != nothing {
 		t.Errorf("%v: %s\n%s", f.bounds, r.broken, strings.Join(r.trace, "\n"))
 	}
-	t.Logf("%-70v %9d states %10d steps, up to %d in a row, %v", f.bounds, r.states, r.steps, r.depth, time.Since(began).Round(time.Millisecond))
 	if r.states < 10 {
 		t.Errorf("%v: hardly anything was explored", f.bounds)
 	}
+	return fmt.Sprintf("%-66v  %9d  %9d  %5d  %6.1f", f.bounds, r.states, r.steps, r.depth, time.Since(began).Seconds())
 }
+
+var tableHead = fmt.Sprintf("%-66s  %9s  %9s  %5s  %6s", "bounds within which no promise is broken", "states", "events", "depth", "time/s")
 
 func TestWithinTheseBounds(t *testing.T) {
 	if *flagAttempts == 0 {
@@ -99,7 +103,7 @@ func TestWithinTheseBounds(t *testing.T) {
 	if err := b.check(); err != nil {
 		t.Fatal(err)
 	}
-	wantUnbroken(t, newFence(b, protocol{}), *flagMost)
+	t.Log(tableHead + "\n" + wantUnbroken(t, newFence(b, protocol{}), *flagMost))
 }
 
 // String is for the tables.

@@ -63,10 +63,10 @@ func (f *fence) answer(s *state, x, i uint8, e event, do emitter) {
 	t := *s
 	old := t.attempts[x].votes[i].answer
 	t.attempts[x].votes[i].answer = answer
-	do(e, &t)
+	do(e, t)
 	if old != underWay && old != answer {
 		u := *s
-		do(e, &u)
+		do(e, u)
 	}
 }
 
@@ -84,7 +84,7 @@ func (f *fence) raiseArrives(s *state, x, i uint8, do emitter) {
 	t := *s
 	t.nodes[i].counter = counter
 	t.attempts[x].votes[i].raised = a.votes[i].raised || votes
-	do(event{what: raised, attempt: x, node: i, counter: counter}, &t)
+	do(event{what: raised, attempt: x, node: i, counter: counter}, t)
 }
 
 // extensionArrives has a node carry out an extension, which sets a missing key again.
@@ -105,7 +105,7 @@ func (f *fence) extensionArrives(s *state, x, i uint8, do emitter) {
 		v.extended = v.extended || generation == a.extended
 		f.tidy(&t)
 		if t != *s {
-			do(event{what: lengthens, attempt: x, node: i}, &t)
+			do(event{what: lengthens, attempt: x, node: i}, t)
 		}
 	}
 }
@@ -117,14 +117,14 @@ func (f *fence) keyGoes(s *state, i uint8, do emitter) {
 		if f.mayGo(s, n.owner, n.generation) {
 			t := *s
 			t.nodes[i].owner = 0
-			do(event{what: keyGoes, attempt: n.owner - 1, node: i}, &t)
+			do(event{what: keyGoes, attempt: n.owner - 1, node: i}, t)
 		}
 		if f.plainDelete {
 			for x := range uint8(f.attempts) {
 				if s.attempts[x].phase == ended && n.owner != x+1 {
 					t := *s
 					t.nodes[i].owner = 0
-					do(event{what: deletes, attempt: x, other: n.owner - 1, node: i}, &t)
+					do(event{what: deletes, attempt: x, other: n.owner - 1, node: i}, t)
 				}
 			}
 		}
@@ -133,12 +133,12 @@ func (f *fence) keyGoes(s *state, i uint8, do emitter) {
 	if n.quarantined && n.lost == 0 && s.clock >= n.since+f.apart() {
 		t := *s
 		t.nodes[i].quarantined, t.nodes[i].since = false, 0
-		do(event{what: quarantineEnds, node: i}, &t)
+		do(event{what: quarantineEnds, node: i}, t)
 	}
 	if n.counter > 0 && f.mayExpire(s, n.counter) {
 		t := *s
 		t.nodes[i].counter = 0
-		do(event{what: counterGoes, node: i}, &t)
+		do(event{what: counterGoes, node: i}, t)
 	}
 }
 
@@ -155,7 +155,7 @@ func (f *fence) failure(s *state, i uint8, do emitter) {
 	if f.guard == uptimeAndBirth || f.guard == onlyBirth {
 		f.enter(m, n, s.clock)
 	}
-	do(event{what: flushed, node: i}, &t)
+	do(event{what: flushed, node: i}, t)
 
 	*m = *n
 	if f.guard == uptimeAndBirth || f.guard == onlyUptime {
@@ -186,7 +186,7 @@ func (f *fence) restart(s, t *state, i uint8, do emitter) {
 		kept = 1
 	}
 	u := *t
-	do(event{what: restarts, node: i, detail: kept, counter: u.nodes[i].counter}, &u)
+	do(event{what: restarts, node: i, detail: kept, counter: u.nodes[i].counter}, u)
 }
 
 // enter has a node be in quarantine.
