@@ -20,8 +20,9 @@ func newFence(b bounds, p protocol) *fence {
 	return f
 }
 
-// begin has nobody hold the lock, and counters that earlier attempts left behind, which nobody need have reported. At
-// least one is zero: with all counters larger by the same, the same would happen.
+// begin has nobody hold the lock, and counters that earlier attempts left behind; and the last of them to get the lock
+// reported the largest token that a quorum's counters allow. At least one counter is zero: with all of them, and the token,
+// larger by the same, the same would happen.
 func (f *fence) begin(emit func(*state)) {
 	var s state
 	s.doubles, s.losses = uint8(f.doubles), uint8(f.losses)
@@ -32,6 +33,7 @@ func (f *fence) begin(emit func(*state)) {
 	var from func(i int)
 	from = func(i int) {
 		if i == f.nodes {
+			s.last = s.nodes[f.nodes/2].counter
 			emit(&s)
 			return
 		}

@@ -6,20 +6,23 @@
 // were reported before it (so tokens are unique, and increase in the order of holding and in real time).
 //
 // Modelled are a key on an odd number of nodes; attempts with an owner value each, that acquire, raise, extend, hand over,
-// release, give up, crash or run out of time at any moment; messages that are lost, late, reordered or doubled; keys
-// that expire as soon as nobody may rely on them any more; nodes that lose their data (FLUSHALL) or go back to an older state of it (a
-// restart), and their quarantine; counters that expire; and, in a machine of its own (clock.go), nodes' clocks that differ.
+// release, give up, crash or run out of time at any moment; messages that are lost, late, reordered or doubled; keys that
+// expire as soon as nobody may rely on them any more; nodes that lose their data (FLUSHALL) or go back to an older state
+// of it (a restart), and their quarantine; counters that expire; and, in a machine of its own (clock.go), nodes' clocks
+// that differ.
 //
 // Not modelled are more than a few attempts at a time; drift, which appears as the rule that validity ends before keys
 // expire; liveness, waiting, replicas, other libraries on the same key; and a holder that works on after its deadline,
 // from which only a resource that compares tokens is safe.
+//
+// The tests print their tables with -v, and go further with flags: see TestWithinTheseBounds.
 package model
 
 // bounds are how much may happen: everything within them is explored.
 type bounds struct {
 	nodes    int
 	attempts int
-	// counters that earlier attempts left behind: each node begins with one of 0..counters.
+	// counters is the largest counter that earlier attempts left behind.
 	counters int
 	// doubles is how many acquires may arrive once more. All other messages may do so any number of times.
 	doubles int

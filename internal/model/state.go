@@ -10,9 +10,10 @@ const (
 	maxAttempts = 4
 )
 
-// state is all there is at a moment. Requests under way need no place in it: whatever an attempt may have sent can arrive
-// at any time from then on, and as often as it likes; only the acquires that have not arrived yet are noted, for the first
-// arrival of one has an effect that a second has only in place of it.
+// state is all there is at a moment. Requests under way need no place in it: whatever an attempt has sent can arrive at
+// any time from then on, and as often as it likes, which is what delay, reordering and doubling are; and what never arrives
+// is lost. Only of acquires it is noted whether they have arrived, and how many more may do so twice: each that finds no
+// key counts, so there would be no end of states.
 type state struct {
 	nodes    [maxNodes]node
 	attempts [maxAttempts]attempt
@@ -159,7 +160,7 @@ func (f *fence) apart() uint8 {
 	return 1
 }
 
-// show writes each node as owner:counter, with ? for quarantine.
+// show writes each node as owner:counter, with ? for quarantine; and who relies on which token, or which was the last.
 func (f *fence) show(s *state) string {
 	var b strings.Builder
 	for i := range f.nodes {
@@ -174,10 +175,15 @@ func (f *fence) show(s *state) string {
 		}
 		b.WriteByte(' ')
 	}
+	relying := false
 	for x := range f.attempts {
 		if a := &s.attempts[x]; a.relies() {
 			fmt.Fprintf(&b, " %s relies on token %d", name(uint8(x)), a.token)
+			relying = true
 		}
+	}
+	if !relying && s.last > 0 {
+		fmt.Fprintf(&b, " the last token was %d", s.last)
 	}
 	return strings.TrimRight(b.String(), " ")
 }

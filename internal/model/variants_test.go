@@ -11,7 +11,9 @@ var (
 	two    = bounds{nodes: 3, attempts: 2, counters: 2}
 	three  = bounds{nodes: 3, attempts: 3, counters: 2}
 	longer = bounds{nodes: 3, attempts: 2, counters: 2, extensions: 1}
-	lossy  = bounds{nodes: 3, attempts: 2, counters: 0, losses: 1, ticks: 1}
+	equal  = bounds{nodes: 3, attempts: 2}
+	fresh  = bounds{nodes: 3, attempts: 2, losses: 1, ticks: 1}
+	lossy  = bounds{nodes: 3, attempts: 2, counters: 1, losses: 1, ticks: 1}
 	both   = bounds{nodes: 3, attempts: 2, counters: 1, extensions: 1, losses: 1}
 	calm   = bounds{nodes: 3, attempts: 1, doubles: 1, calm: true}
 )
@@ -39,11 +41,11 @@ var variants = []struct {
 	{"raise as a vote, equal", "a raise stands in for the answer to an acquire, if it leaves the token",
 		protocol{raiseAsVote: true}, lossy, order},
 	{"no guard", "a node that lost its data votes at once",
-		protocol{guard: noGuard}, lossy, exclusion},
+		protocol{guard: noGuard}, fresh, exclusion},
 	{"uptime only", "the guard looks at the uptime alone, which does not tell of a FLUSHALL",
-		protocol{guard: onlyUptime}, lossy, exclusion},
+		protocol{guard: onlyUptime}, fresh, exclusion},
 	{"birth key only", "the guard looks at the birth key alone, which a file that lacks the last second still has",
-		protocol{guard: onlyBirth}, lossy, exclusion},
+		protocol{guard: onlyBirth}, fresh, exclusion},
 	{"extension in quarantine", "a node in quarantine sets a missing key again for an extension",
 		protocol{extendQuarantined: true}, both, exclusion},
 	{"late answers", "an attempt counts answers that come after its deadline",
@@ -57,7 +59,7 @@ var variants = []struct {
 	{"owner value reused", "an attempt has the owner value of one that ended",
 		protocol{reuseOwner: true}, two, order},
 	{"quorum off by one", "one node fewer than a majority is enough",
-		protocol{halfQuorum: true}, two, exclusion},
+		protocol{halfQuorum: true}, equal, exclusion},
 	{"repeats count", "a node counts again when it gets a request again",
 		protocol{repeatIncrements: true}, calm, oneRound},
 }
@@ -66,7 +68,7 @@ func TestEveryVariantIsFoundBroken(t *testing.T) {
 	table := fmt.Sprintf("%-24s  %-85s  %6s  %8s  %14s  %s", "variant", "what it does", "events", "states", "states of ours", "what breaks")
 	right := make(map[bounds]int)
 	for _, v := range variants {
-		if right[v.bounds] == 0 {
+		if right[v.bounds] == 0 && (!raceDetector() || v.bounds.attempts+v.bounds.losses+v.bounds.extensions < 3) {
 			r, err := explore(newFence(v.bounds, protocol{}), most)
 			if err != nil || r.broken != nothing {
 				t.Fatalf("%v: ours is broken too: %v, %s\n%s", v.bounds, err, r.broken, strings.Join(r.trace, "\n"))
