@@ -28,7 +28,6 @@ var targets = []struct {
 	{name: "3 embedded", urls: func(t *testing.T) []string { return mutextest.RunQuorum(t, 3).URLs() }},
 	{name: "1 server, with fencing", urls: func(t *testing.T) []string { return urls(redistest.StartN(t, 1)) }, fenced: true},
 	{name: "3 servers, with fencing", urls: func(t *testing.T) []string { return urls(redistest.StartN(t, 3)) }, fenced: true},
-	{name: "3 embedded, with fencing", urls: func(t *testing.T) []string { return mutextest.RunQuorum(t, 3).URLs() }, fenced: true},
 }
 
 // behaviours are the specification, one statement each.
