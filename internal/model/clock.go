@@ -26,9 +26,9 @@ const clockNodes = 3
 // countBits are those of a counter that are below its seconds.
 const countBits = 3
 
-// clockState is the machine of clocks: the counters of three nodes, which expire, and of which each begins with its node's
-// clock in whole seconds. Who holds the lock when is left to the other machine: here one attempt comes after the other, and
-// takes no time.
+// clockState is the machine of clocks: the counters of three nodes, which expire, and of which each begins with its
+// node's clock in whole seconds. Who holds the lock when is left to the other machine: here one attempt comes after the
+// other, and takes no time.
 type clockState struct {
 	now        uint8
 	nodes      [clockNodes]clockNode
@@ -126,7 +126,8 @@ func (b clockBounds) next(s *clockState, emit func(clockEvent, *clockState)) {
 		}
 		if t := *s; b.grant(&t, i) {
 			t.attempts--
-			emit(clockEvent{what: "an attempt gets {nodes}, counter {number}, and fails", nodes: 1 << i, number: t.nodes[i].counter}, &t)
+			counter := t.nodes[i].counter
+			emit(clockEvent{what: "an attempt gets {nodes}, counter {number}, and fails", nodes: 1 << i, number: counter}, &t)
 		}
 		for j := range i {
 			t := *s

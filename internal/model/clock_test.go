@@ -17,7 +17,7 @@ func TestClocks(t *testing.T) {
 		broken func(spread, seconds int) bool
 	}{
 		{
-			"a counter's life that ends by the clock that it began with is right however far clocks are apart, for a second at least",
+			"the rule of life holds whatever clocks say, for a second at least",
 			"memory", 4, 3,
 			func(spread, memory int) clockBounds {
 				return clockBounds{spread: spread, memory: memory, life: true, attempts: 3, horizon: 2*memory + spread + 3}
@@ -25,7 +25,7 @@ func TestClocks(t *testing.T) {
 			func(spread, memory int) bool { return memory == 0 },
 		},
 		{
-			"a life that is the memory alone has to be longer than clocks are apart",
+			"a life of the memory alone has to be longer than clocks are apart",
 			"memory", 4, 4,
 			func(spread, memory int) clockBounds {
 				return clockBounds{spread: spread, memory: memory, attempts: 3, horizon: memory + spread + 3}
@@ -33,7 +33,7 @@ func TestClocks(t *testing.T) {
 			func(spread, memory int) bool { return memory <= spread },
 		},
 		{
-			"where clocks are set meanwhile, the memory has to be longer than they are set by",
+			"the memory has to be longer than clocks are set back by",
 			"memory", 2, 3,
 			func(spread, memory int) clockBounds {
 				return clockBounds{spread: spread, memory: memory, life: true, attempts: 3, steps: 2, horizon: memory + spread + 2}
@@ -41,11 +41,12 @@ func TestClocks(t *testing.T) {
 			func(spread, memory int) bool { return memory <= spread },
 		},
 		{
-			"where counters are lost, the quarantine has to be longer than clocks are apart",
+			"the quarantine has to be longer than clocks are apart",
 			"quarantine", 3, 3,
 			func(spread, quarantine int) clockBounds {
 				return clockBounds{
-					spread: spread, memory: 2, quarantine: quarantine, life: true, attempts: 3, losses: 1, horizon: quarantine + spread + 2,
+					spread: spread, memory: 2, quarantine: quarantine, life: true,
+					attempts: 3, losses: 1, horizon: quarantine + spread + 2,
 				}
 			},
 			func(spread, quarantine int) bool { return quarantine <= spread },
@@ -81,7 +82,8 @@ func TestClocks(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d states\n%s\nfor instance, each node's clock, and its counter:\n%s", states, table, strings.Join(sample, "\n"))
+			t.Logf("%d states\n%s", states, table)
+			t.Logf("for instance, each node's clock, and its counter:\n%s", strings.Join(sample, "\n"))
 		})
 	}
 }

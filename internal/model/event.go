@@ -60,7 +60,8 @@ func (e event) String() string {
 	case raises:
 		return fmt.Sprintf("%s hears %s, and asks all to raise their counters to %d", a, list(e.nodes), e.counter)
 	case wins:
-		return fmt.Sprintf("%s hears that the counters of %s are raised: it has the lock, and reports token %d", a, list(e.nodes), e.counter)
+		return fmt.Sprintf("%s hears that the counters of %s are raised: it has the lock, and reports token %d",
+			a, list(e.nodes), e.counter)
 	case extends:
 		return a + " asks all nodes to extend its lock"
 	case extended:

@@ -10,6 +10,8 @@ type fence struct {
 	fired [events]int
 	// after is the state that next passes on, so that none of them is left to the garbage collector.
 	after state
+	// remember has nothing forgotten, see tidy: that shows whether it is right to forget it.
+	remember bool
 }
 
 func newFence(b bounds, p protocol) *fence {
@@ -21,8 +23,8 @@ func newFence(b bounds, p protocol) *fence {
 }
 
 // begin has nobody hold the lock, and counters that earlier attempts left behind; and the last of them to get the lock
-// reported the largest token that a quorum's counters allow. At least one counter is zero: with all of them, and the token,
-// larger by the same, the same would happen.
+// reported the largest token that a quorum's counters allow. At least one counter is zero: with all of them, and the
+// token, larger by the same, the same would happen.
 func (f *fence) begin(emit func(*state)) {
 	var s state
 	s.doubles, s.losses = uint8(f.doubles), uint8(f.losses)
@@ -72,7 +74,9 @@ func (f *fence) broken(s *state) property {
 func (f *fence) next(s *state, emit func(event, *state)) {
 	do := func(e event, t state) {
 		f.after = t
-		f.tidy(&f.after)
+		if !f.remember {
+			f.tidy(&f.after)
+		}
 		f.fired[e.what]++
 		emit(e, &f.after)
 	}

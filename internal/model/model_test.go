@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// What is explored besides, or what only TestWithinTheseBounds explores; try -attempts 4, or -nodes 5 -attempts 2 -losses 1 -ticks 1.
+// What TestWithinTheseBounds explores: try -attempts 4, or -nodes 5 -attempts 2 -losses 1 -ticks 1.
 var (
 	flagNodes      = flag.Int("nodes", 3, "how many nodes TestWithinTheseBounds has, up to 5")
 	flagAttempts   = flag.Int("attempts", 0, "how many attempts it has, up to 4; 0: it does nothing")
@@ -90,7 +90,8 @@ func wantUnbroken(t *testing.T, f *fence, most int) (row string) {
 	return fmt.Sprintf("%-66v  %9d  %9d  %5d  %6.1f", f.bounds, r.states, r.steps, r.depth, time.Since(began).Seconds())
 }
 
-var tableHead = fmt.Sprintf("%-66s  %9s  %9s  %5s  %6s", "bounds within which no promise is broken", "states", "events", "depth", "time/s")
+var tableHead = fmt.Sprintf("%-66s  %9s  %9s  %5s  %6s",
+	"bounds within which no promise is broken", "states", "events", "depth", "time/s")
 
 func TestWithinTheseBounds(t *testing.T) {
 	if *flagAttempts == 0 {

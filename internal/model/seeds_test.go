@@ -17,7 +17,8 @@ func TestCountersInWholeSecondsNeedOneRound(t *testing.T) {
 		t.Logf("an acquire every %5v: %5.1f %% need a second round with microseconds, %.2f %% with whole seconds",
 			gap, 100*float64(micro)/acquires, 100*float64(whole)/acquires)
 		if micro < acquires/2 || whole > acquires/50 {
-			t.Errorf("of %d acquires, one every %v, %d need a second round with microseconds, %d with whole seconds", acquires, gap, micro, whole)
+			t.Errorf("of %d acquires, one every %v, %d need a second round with microseconds, %d with whole seconds",
+				acquires, gap, micro, whole)
 		}
 		if gap == 3*time.Second && whole == 0 {
 			t.Error("never in a second round, though clocks differ: nothing was measured")

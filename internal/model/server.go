@@ -129,10 +129,10 @@ func (f *fence) keyGoes(s *state, i uint8, do emitter) {
 			}
 		}
 	}
-	// The lock that was lost has ended if it is forgotten (see tidy).
-	if n.quarantined && n.lost == 0 && s.clock >= n.since+f.apart() {
+	over := n.lost == 0 || f.mayGo(s, n.lost, n.lostTime)
+	if n.quarantined && over && s.clock >= n.since+f.apart() {
 		t := *s
-		t.nodes[i].quarantined, t.nodes[i].since = false, 0
+		t.nodes[i].quarantined, t.nodes[i].since, t.nodes[i].lost, t.nodes[i].lostTime = false, 0, 0, 0
 		do(event{what: quarantineEnds, node: i}, t)
 	}
 	if n.counter > 0 && f.mayExpire(s, n.counter) {

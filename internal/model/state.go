@@ -11,9 +11,9 @@ const (
 )
 
 // state is all there is at a moment. Requests under way need no place in it: whatever an attempt has sent can arrive at
-// any time from then on, and as often as it likes, which is what delay, reordering and doubling are; and what never arrives
-// is lost. Only of acquires it is noted whether they have arrived, and how many more may do so twice: each that finds no
-// key counts, so there would be no end of states.
+// any time from then on, and as often as it likes, which is what delay, reordering and doubling are; and what never
+// arrives is lost. Only of acquires it is noted whether they have arrived, and how many more may do so twice: each that
+// finds no key counts, so there would be no end of states.
 type state struct {
 	nodes    [maxNodes]node
 	attempts [maxAttempts]attempt
@@ -78,8 +78,8 @@ const (
 // relies tells whether an attempt's client works under its lock.
 func (a *attempt) relies() bool { return a.phase == holding }
 
-// mayGo tells whether a key of that generation of an attempt may expire or be deleted: that is when the deadline has passed
-// that goes with it. Nothing but this connects the clients' clocks and the nodes'.
+// mayGo tells whether a key of that generation of an attempt may expire or be deleted: that is when the deadline has
+// passed that goes with it. Nothing but this connects the clients' clocks and the nodes'.
 func (f *fence) mayGo(s *state, owner, generation uint8) bool {
 	a := &s.attempts[owner-1]
 	switch a.phase {

@@ -65,7 +65,8 @@ var variants = []struct {
 }
 
 func TestEveryVariantIsFoundBroken(t *testing.T) {
-	table := fmt.Sprintf("%-24s  %-85s  %6s  %8s  %14s  %s", "variant", "what it does", "events", "states", "states of ours", "what breaks")
+	table := fmt.Sprintf("%-24s  %-85s  %6s  %8s  %14s  %s",
+		"variant", "what it does", "events", "states", "states of ours", "what breaks")
 	right := make(map[bounds]int)
 	for _, v := range variants {
 		if right[v.bounds] == 0 && (!raceDetector() || v.bounds.attempts+v.bounds.losses+v.bounds.extensions < 3) {
@@ -84,10 +85,11 @@ func TestEveryVariantIsFoundBroken(t *testing.T) {
 			t.Errorf("%s: %d events, told in %d lines", v.name, r.depth, len(r.trace))
 		}
 		t.Logf("%s: %s, in %v:\n%s", v.name, v.wrong, v.bounds, strings.Join(r.trace, "\n"))
-		table += fmt.Sprintf("\n%-24s  %-85s  %6d  %8d  %14d  %s", v.name, v.wrong, r.depth, r.states, right[v.bounds], r.broken)
+		table += fmt.Sprintf("\n%-24s  %-85s  %6d  %8d  %14d  %s",
+			v.name, v.wrong, r.depth, r.states, right[v.bounds], r.broken)
 	}
-	t.Logf("how many events lead to a broken promise, and how many states are explored until then; and of ours within the same "+
-		"bounds, where none is broken:\n%s", table)
+	t.Logf("how many events lead to a broken promise, and how many states are explored until then; and of ours within the "+
+		"same bounds, where none is broken:\n%s", table)
 }
 
 // TestRulesThatAreNotNeeded is about what ours does though nothing breaks without it: whoever changes it need not fear for
