@@ -41,8 +41,8 @@ var ours = []bounds{
 	{nodes: 3, attempts: 3, counters: 2, doubles: 1, handovers: true},
 	{nodes: 3, attempts: 3, counters: 2, extensions: 1},
 	{nodes: 3, attempts: 3, counters: 0, losses: 1, ticks: 1},
-	{nodes: 3, attempts: 2, counters: 0, losses: 2, ticks: 2},
-	{nodes: 3, attempts: 2, counters: 1, losses: 1, ticks: 2, skewed: true},
+	{nodes: 3, attempts: 2, counters: 0, losses: 2, ticks: 1},
+	{nodes: 3, attempts: 2, counters: 0, losses: 1, ticks: 2, skewed: true},
 	{nodes: 3, attempts: 2, counters: 0, extensions: 1, losses: 1, ticks: 1},
 	{nodes: 5, attempts: 2, counters: 2},
 }
