@@ -94,12 +94,12 @@ func vary(s *storm.Settings, random *rand.Rand) {
 	for i := range s.Nodes {
 		s.Nodes[i] = []fleet.Persistence{fleet.Nothing, fleet.Everysec, fleet.Always}[random.IntN(3)]
 	}
-	s.Keys = 1 + random.IntN(4)
+	s.Keys = 1 + random.IntN(5)
 	if s.Tenacious = random.IntN(4) == 0; s.Tenacious {
 		s.Keys = 6
 	}
-	s.Length = 45 * time.Second
-	s.Gap = []time.Duration{300, 600, 1200}[random.IntN(3)] * time.Millisecond
+	s.Length = time.Minute
+	s.Gap = []time.Duration{400, 800, 1600, 3200}[random.IntN(4)] * time.Millisecond
 	s.ProcessGap = []time.Duration{1000, 3000}[random.IntN(2)] * time.Millisecond
 }
 

@@ -71,6 +71,7 @@ type Storm struct {
 	all       map[string]worker.Contestant
 	nodes     []*fleet.Node
 	processes []*worker.Process // those that are at work
+	started   int               // how many were ever
 	past      []*worker.Process // and those that were killed
 	deaths    map[int]int64
 	dir       string
@@ -96,8 +97,8 @@ func Run(t testing.TB, s Settings, seed uint64) *Outcome {
 	}
 	storm.outcome = NewOutcome()
 	began := time.Now()
-	for i := range s.Processes {
-		storm.processes = append(storm.processes, storm.start(i))
+	for range s.Processes {
+		storm.processes = append(storm.processes, storm.start())
 	}
 	if s.Quarantine > 0 {
 		// A fleet that is new is in quarantine: nothing is to be seen before that is over.
@@ -126,8 +127,10 @@ func directory(t testing.TB, keep string) string {
 	return dir
 }
 
-func (s *Storm) start(number int) *worker.Process {
+func (s *Storm) start() *worker.Process {
 	s.t.Helper()
+	number := s.started
+	s.started++
 	return worker.Start(s.t, worker.Config{
 		Process: number, Workers: s.Workers, Seed: s.seed, URLs: fleet.URLs(s.nodes), Mutexes: s.Mutexes, Keys: s.Keys,
 		Tenacious: s.Tenacious, Journal: s.journal(number),
@@ -183,7 +186,7 @@ func (s *Storm) actsOfProcess(e event) []act {
 		s.deaths[p.Config.Process] = p.Kill(s.clock)
 		s.past = append(s.past, p)
 	}
-	return []act{{e.at, kill}, {e.until, func() { s.processes[e.process] = s.start(len(s.past) + s.Processes - 1) }}}
+	return []act{{e.at, kill}, {e.until, func() { s.processes[e.process] = s.start() }}}
 }
 
 // calm waits until everybody has had a lock, since no fault is left. With restart guards it first restarts a majority of the

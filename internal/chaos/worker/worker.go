@@ -187,14 +187,14 @@ func (w *worker) hold(ctx context.Context, m Contestant, lock Lock, renewed bool
 	case w.config.Tenacious:
 		length = w.upTo(2 * m.Expiration)
 	case w.chance(60): // and has all but done
-	case w.chance(75):
+	case w.chance(80):
 		length = w.upTo(10 * time.Millisecond)
 	case w.chance(70):
 		length = w.upTo(m.Expiration / 2)
 	default:
 		length = w.upTo(2 * m.Expiration)
 	}
-	abandoned := !renewed && w.chance(2)
+	abandoned := !renewed && w.chance(1)
 	end := time.Now().Add(length)
 	if abandoned {
 		end = end.Add(time.Hour)
