@@ -2,17 +2,16 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 )
 
 // fence finds the token of a lock that a quorum granted, as the outcome of r says. If a quorum's counters are the same,
-// that is the token. Otherwise it is the largest, and the counters of the others are raised to it: the token counts once
-// so many nodes that hold the lock's own key have that counter, for whoever gets the lock later needs the vote of one of
-// them, and so gets a larger one. Only what a node's counter was when it voted tells of tokens that were handed out
-// before, so a node whose counter turns out to be larger is no help.
+// that is the token. Otherwise it is the largest, and the counters of the others that voted are raised to it: the token
+// counts once so many nodes that hold the lock's own key have that counter, for whoever gets the lock later needs the vote
+// of one of them, and so gets a larger one. Only what a node's counter was when it voted tells of tokens that were handed
+// out before: a node that was not heard by then is not asked, and doesn't count.
 func (l *Lock) fence(ctx context.Context, r *round, granted outcome, expiration time.Duration) (outcome, error) {
 	token, agreed := r.counters()
 	l.token = token
@@ -55,8 +54,8 @@ func (r *round) counters() (token int64, agreed bool) {
 // counts tells whether r is a vote for the lock.
 func (r *reply) counts() bool { return r.heard && r.answer == Granted }
 
-// followUp asks those nodes to raise their counters that voted for the lock in an earlier round with a smaller one, or
-// have not voted yet: there the question stands behind the first. What the others said is their answer.
+// followUp asks those nodes to raise their counters that voted for the lock in an earlier round with a smaller one. What the
+// others said is their answer, if they said anything.
 func (r *round) followUp(earlier *round) {
 	r.engine.vigils.watch(r)
 	votes := make([]reply, len(earlier.seats))
@@ -67,9 +66,12 @@ func (r *round) followUp(earlier *round) {
 	earlier.mu.Unlock()
 	for i := range votes {
 		vote := &votes[i]
-		if !vote.heard || vote.answer == Granted && vote.counter < r.question.token {
+		switch {
+		case vote.counts() && vote.counter < r.question.token:
 			r.askNode(i, r)
-		} else {
+		case vote.counts() && vote.counter > r.question.token: // which came after the token was found
+			r.hear(i, reply{})
+		default:
 			r.hear(i, *vote)
 		}
 	}
@@ -84,18 +86,13 @@ func (r *round) judge(index int, answer reply) reply {
 	switch {
 	case answer.answer == Quarantined:
 		r.engine.reportQuarantine(node, answer.left)
-	case answer.answer != Granted || q.counter == "":
-	case q.op == raise && answer.counter != q.token:
-		return reply{answer: Refused, err: errOvertaken}
-	case q.op.acquires():
+	case answer.answer == Granted && q.counter != "" && q.op.acquires():
 		if err := r.skew(answer.seconds); err != nil {
 			return reply{answer: Refused, err: err, unknown: true} // so its key is released
 		}
 	}
 	return answer
 }
-
-var errOvertaken = errors.New("its counter is beyond the token")
 
 // skew tells why a node whose clock says seconds, after the question was asked, must not vote: tokens begin with it.
 func (r *round) skew(seconds int64) error {
