@@ -15,15 +15,18 @@ type Fault struct {
 	Restarts bool
 	// Needs is the persistence that the node must have; any if empty.
 	Needs Persistence
+	// Network says that it befalls the way to the server, and may do so while another fault befalls the server itself.
+	Network bool
 	// Least and Most are how long it lasts; zero if it is over in a moment.
 	Least, Most time.Duration
-	// Begin and End make it come and go. Other faults may befall the node only when it has gone.
+	// Begin and End make it come and go. Other faults of the server, or of the network, may befall the node only when it has
+	// gone.
 	Begin, End func(*Node)
 }
 
 func nothing(*Node) {}
 
-// Outage is one that lasts longer than the longest expiration there is.
+// How long most faults last.
 const (
 	moment = 0
 	short  = 50 * time.Millisecond
@@ -43,17 +46,17 @@ func Faults(expiration time.Duration) []*Fault {
 			Begin: func(n *Node) { n.Server.Flush() }, End: nothing},
 		{Name: "SIGSTOP", Least: short, Most: 2 * long,
 			Begin: func(n *Node) { n.Server.Pause() }, End: func(n *Node) { n.Server.Resume() }},
-		{Name: "answers dropped", Least: short, Most: long,
+		{Name: "answers dropped", Network: true, Least: short, Most: long,
 			Begin: func(n *Node) { n.proxy.DropAnswers(true) }, End: func(n *Node) { n.proxy.DropAnswers(false) }},
-		{Name: "one-way loss: requests dropped", Least: short, Most: long,
+		{Name: "one-way loss: requests dropped", Network: true, Least: short, Most: long,
 			Begin: func(n *Node) { n.proxy.DropRequests(true) }, End: func(n *Node) { n.proxy.DropRequests(false) }},
-		{Name: "nothing moves, everything arrives late", Least: short, Most: 2 * long,
+		{Name: "nothing moves, everything arrives late", Network: true, Least: short, Most: 2 * long,
 			Begin: func(n *Node) { n.proxy.Hang(true) }, End: func(n *Node) { n.proxy.Hang(false) }},
-		{Name: "connections reset", Begin: func(n *Node) { n.proxy.CloseAll() }, End: nothing},
-		{Name: "connections half-open", Begin: func(n *Node) { n.front.abandon() }, End: nothing},
-		{Name: "latency of 5 ms each way", Least: long, Most: 2 * long, Begin: latency(5 * time.Millisecond), End: latency(0)},
-		{Name: "latency of 100 ms each way", Least: short, Most: long, Begin: latency(100 * time.Millisecond), End: latency(0)},
-		{Name: "outage longer than the expiration", Least: expiration + expiration/10, Most: 2 * expiration,
+		{Name: "connections reset", Network: true, Begin: func(n *Node) { n.proxy.CloseAll() }, End: nothing},
+		{Name: "connections half-open", Network: true, Begin: func(n *Node) { n.front.abandon() }, End: nothing},
+		{Name: "latency of 5 ms each way", Network: true, Least: long, Most: 2 * long, Begin: latency(5 * time.Millisecond), End: latency(0)},
+		{Name: "latency of 100 ms each way", Network: true, Least: short, Most: long, Begin: latency(100 * time.Millisecond), End: latency(0)},
+		{Name: "outage longer than the expiration", Network: true, Least: expiration + expiration/10, Most: 2 * expiration,
 			Begin: (*Node).CutOff, End: (*Node).Rejoin},
 		{Name: "CLIENT KILL", Begin: clientKill, End: nothing},
 		{Name: "SCRIPT FLUSH", Begin: func(n *Node) { n.must("SCRIPT", "FLUSH") }, End: nothing},

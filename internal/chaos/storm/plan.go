@@ -51,7 +51,7 @@ const rest = 100 * time.Millisecond
 // plan draws the faults: the same for the same settings and random numbers. Each kind that may occur comes before any comes
 // again, and each at least once, however short the storm.
 func (s Settings) plan(random *rand.Rand) []event {
-	p := planner{Settings: s, random: random, free: make([]time.Duration, len(s.Nodes)), young: make([]time.Duration, len(s.Nodes))}
+	p := planner{Settings: s, random: random, free: make(map[place]time.Duration), young: make([]time.Duration, len(s.Nodes))}
 	for _, f := range fleet.Faults(s.Expiration) {
 		if s.possible(f) {
 			p.kinds = append(p.kinds, f)
@@ -91,8 +91,15 @@ type planner struct {
 	events []event
 	kinds  []*fleet.Fault
 	bag    []*fleet.Fault // kinds that are still to come in this turn
-	// free is when each node has nothing planned any more, young when its quarantine is over.
-	free, young []time.Duration
+	// free is when nothing is planned any more, young when each node's quarantine is over.
+	free  map[place]time.Duration
+	young []time.Duration
+}
+
+// place is where one fault is at a time: a server, or the network before it.
+type place struct {
+	node    int
+	network bool
 }
 
 // draw is an event that begins at the time given; none if no kind left in the bag is possible then.
@@ -109,7 +116,7 @@ func (p *planner) draw(at time.Duration) (event, bool) {
 		p.bag = slices.Delete(p.bag, i, i+1)
 		until := at + p.between(f.Least, f.Most)
 		for _, n := range nodes {
-			p.free[n] = until + rest
+			p.free[place{n, f.Network}] = until + rest
 			if f.Loses || f.Restarts {
 				p.young[n] = until + p.Quarantine
 			}
@@ -124,7 +131,7 @@ func (p *planner) nodes(f *fleet.Fault, at time.Duration) []int {
 	n := len(p.Nodes)
 	var able []int
 	for i, persistence := range p.Nodes {
-		if p.free[i] <= at && (f.Needs == "" || f.Needs == persistence) {
+		if p.free[place{i, f.Network}] <= at && (f.Needs == "" || f.Needs == persistence) {
 			able = append(able, i)
 		}
 	}

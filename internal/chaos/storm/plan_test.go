@@ -56,26 +56,35 @@ func TestEachPossibleFaultComesHoweverShortTheStorm(t *testing.T) {
 	}
 }
 
-func TestNoNodeAndNoProcessHasTwoFaultsAtOnce(t *testing.T) {
+func TestNoServerNoNetworkAndNoProcessHasTwoFaultsAtOnce(t *testing.T) {
+	type where struct {
+		what   string
+		number int
+	}
 	for seed := range uint64(50) {
-		nodes, processes := make(map[int]time.Duration), make(map[int]time.Duration)
+		free := make(map[where]time.Duration)
 		begun := time.Duration(0)
 		for _, e := range planOf(settings(true, time.Minute), seed) {
 			if e.at < begun {
 				t.Errorf("seed %d: %v comes out of turn", seed, e)
 			}
 			begun = e.at
-			free, places := nodes, e.nodes
-			if e.fault == nil {
-				free, places = processes, []int{e.process}
-			} else if d := e.until - e.at; d < e.fault.Least || d > e.fault.Most {
-				t.Errorf("seed %d: %v lasts %v", seed, e, d)
-			}
-			for _, place := range places {
-				if e.at < free[place] || e.until < e.at {
-					t.Errorf("seed %d: %v begins before %v", seed, e, free[place])
+			what, numbers := "process", []int{e.process}
+			if e.fault != nil {
+				what, numbers = "server", e.nodes
+				if e.fault.Network {
+					what = "network"
 				}
-				free[place] = e.until
+				if d := e.until - e.at; d < e.fault.Least || d > e.fault.Most {
+					t.Errorf("seed %d: %v lasts %v", seed, e, d)
+				}
+			}
+			for _, number := range numbers {
+				if at := (where{what, number}); e.at < free[at] || e.until < e.at {
+					t.Errorf("seed %d: %v begins before %v", seed, e, free[at])
+				} else {
+					free[at] = e.until
+				}
 			}
 		}
 	}

@@ -4,6 +4,7 @@ package storm
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -261,7 +262,7 @@ func (s *Storm) await(patience time.Duration, what string, shown func([]history.
 func (s *Storm) records(process int) []history.Record {
 	s.t.Helper()
 	records, err := history.ReadFile(s.journal(process))
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // it may not have come so far
 		s.t.Fatal(err)
 	}
 	return records
