@@ -128,9 +128,9 @@ func (ln *line) join(w *waiter, failed *failure) {
 }
 
 // askIn has the first in line ask after d, or sooner if that is planned already. Who holds the lock here tells by itself.
-// ln.mu is held.
+// It is a little more than d, so that lines that heard of an outage at once don't ask at once. ln.mu is held.
 func (ln *line) askIn(d time.Duration) {
-	free := ln.engine.clock.now().add(d)
+	free := ln.engine.clock.now().add(d + ln.engine.upTo(min(d, time.Second)/1000+1))
 	if ln.holder == nil && (!ln.ends || free.since(ln.free) < 0) {
 		ln.ends, ln.free = true, free
 	}
