@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -45,8 +46,10 @@ type simSubscription struct {
 	node     *simNode
 	channels map[string]bool // guarded by the node's mu
 	// dead is a connection of which neither side has noticed that it broke; guarded by the node's mu.
-	dead   bool
-	away   time.Duration // see farNode
+	dead bool
+	away time.Duration // see farNode
+	// post, unless nil, has an event arrive in a way of its own.
+	post   func(event)
 	events chan event
 	broken chan struct{}
 	once   sync.Once
@@ -60,19 +63,25 @@ func (n *simNode) subscribe(time.Duration) subscription {
 	if n.down {
 		s.close()
 	} else {
-		n.subs = append(n.subs, s)
+		n.subs = append(slices.DeleteFunc(n.subs, (*simSubscription).closed), s)
 	}
 	return s
 }
 
 // send has an event arrive after a delay.
 func (s *simSubscription) send(e event, delay time.Duration) {
-	time.AfterFunc(delay+s.away/2, func() {
-		select {
-		case s.events <- e:
-		case <-s.broken:
-		}
-	})
+	if s.post != nil {
+		s.post(e)
+		return
+	}
+	time.AfterFunc(delay+s.away/2, func() { s.arrive(e) })
+}
+
+func (s *simSubscription) arrive(e event) {
+	select {
+	case s.events <- e:
+	case <-s.broken:
+	}
 }
 
 func (s *simSubscription) listen(channels []string) error {
@@ -86,7 +95,7 @@ func (s *simSubscription) listen(channels []string) error {
 		s.close() // the error arrives as an event
 		return nil
 	}
-	for _, c := range channels {
+	for _, c := range slices.Sorted(slices.Values(channels)) { // an engine's before a key's
 		s.channels[c] = true
 		if n.hung == nil && !s.dead {
 			s.send(event{channel: c, isNew: true}, n.latency)

@@ -46,6 +46,12 @@ type simNode struct {
 	subscribed int
 	// hung is not nil while nothing moves: batches in the meantime are carried out when it is closed.
 	hung chan struct{}
+	// parked is what schedules have arrive when it is resumed.
+	parked []func()
+	// lives counts the starts of the server.
+	lives int
+	// lostData is when it last lost some.
+	lostData time.Time
 
 	published int   // messages
 	batches   []int // sizes of those received

@@ -91,75 +91,51 @@ var errNoCounter = errors.New("ERR no fencing counter stands there")
 
 // guarded carries out a question with a safeguard, as the scripts that begin with guard.lua do. n.mu is held.
 func (n *simNode) guarded(q *question) reply {
-	stands := n.look(q.key)
-	if q.op == acquire || q.op == queue || q.op == handover {
-		if left := n.quarantined(q); left > 0 {
-			return reply{answer: Quarantined, left: milliseconds(left)}
-		}
+	left := n.quarantined(q)
+	if left > 0 && (q.op == acquire || q.op == queue || q.op == handover) {
+		return reply{answer: Quarantined, left: milliseconds(left)}
 	}
+	stands := n.look(q.key)
 	switch {
-	case q.op == acquire || q.op == queue:
-		if stands != "" && stands != q.owner {
-			return n.taken(q, stands)
-		}
+	case q.op == acquire && stands != "" && stands != q.owner:
+		return reply{answer: Taken}
+	case q.op == queue && stands != "" && stands != q.owner:
+		return n.taken(q, stands)
 	case stands == otherType:
 		return reply{answer: WrongType}
 	case q.op == raise && stands == "":
 		return reply{answer: Gone}
 	case stands != "" && stands != q.owner && (q.op != handover || stands != q.next):
 		return reply{answer: Taken}
+	case q.op == extend && stands == "" && left > 0:
+		return reply{answer: Quarantined, left: milliseconds(left)}
 	}
-	var value int64
-	if q.counter != "" {
-		var ok bool
-		if value, ok = n.counter(q.counter); !ok {
-			return reply{answer: Refused, err: errNoCounter}
-		}
+	r := reply{answer: Granted, seconds: n.now().Unix(), blind: n.blind && q.quarantine > 0}
+	var known bool
+	switch {
+	case q.op == raise || q.op == extend:
+		r.counter, known = n.raiseCounter(q)
+	case q.op != handover && stands == q.owner || q.op == handover && stands == q.next:
+		r.counter, known = n.recallCounter(q)
+	default:
+		r.counter, known = n.count(q)
 	}
-	r := reply{answer: Granted, counter: value, seconds: n.now().Unix(), blind: n.blind && q.quarantine > 0}
-	switch q.op {
-	case acquire, queue:
-		if q.counter != "" && (stands == "" || value == 0) {
-			r.counter = n.count(q, value)
-		}
-		if stands == "" {
-			n.set(q.key, q.owner, q.milliseconds)
-		}
-	case handover:
-		if q.counter != "" && (stands != q.next || value == 0) {
-			r.counter = n.count(q, value)
-		}
+	switch {
+	case !known:
+		return reply{answer: Refused, err: errNoCounter}
+	case q.op == extend:
+		n.lengthen(q)
+	case (q.op == acquire || q.op == queue) && stands == "":
+		n.set(q.key, q.owner, q.milliseconds)
+	case q.op == handover:
 		if stands != q.next {
 			n.set(q.key, q.next, q.milliseconds)
 		}
 		if stands == "" {
 			r.answer = Gone
 		}
-	case extend:
-		r.blind = false
-		if stands == "" {
-			if left := n.quarantined(q); left > 0 {
-				return reply{answer: Quarantined, left: milliseconds(left)}
-			}
-		}
-		n.lengthen(q)
-		r.counter = max(value, q.token)
-		if q.counter != "" {
-			n.keepCounter(q, r.counter, value)
-		}
-	case raise:
-		r.blind = false
-		r.counter = max(value, q.token)
-		n.keepCounter(q, r.counter, value)
 	}
 	return r
-}
-
-// count is the next value of a counter that was old. n.mu is held.
-func (n *simNode) count(q *question, old int64) int64 {
-	value := max(old+1, n.now().Unix()<<20)
-	n.keepCounter(q, value, old)
-	return value
 }
 
 // lengthen has a key that is the owner's, or missing, expire no sooner than q says. n.mu is held.

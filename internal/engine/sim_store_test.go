@@ -124,35 +124,93 @@ func (n *simNode) counter(key string) (int64, bool) {
 		return 0, true
 	}
 	value, err := strconv.ParseInt(c.text, 10, 64)
-	return value, err == nil && value >= 0 && value < 1<<53
+	return value, err == nil
 }
 
-// keepCounter writes a counter that was old, as keep of guard.lua does. n.mu is held.
-func (n *simNode) keepCounter(q *question, value, old int64) {
-	before, stood := n.counters[q.counter]
-	if value == old && !stood {
-		return
-	}
+// setCounter writes a counter, which lives as long as it did. n.mu is held.
+func (n *simNode) setCounter(key string, value int64) {
+	old, stood := n.counters[key]
 	n.changed(func() {
 		if stood {
-			n.counters[q.counter] = before
+			n.counters[key] = old
 		} else {
-			delete(n.counters, q.counter)
+			delete(n.counters, key)
 		}
 	})
-	c := simCounter{text: strconv.FormatInt(value, 10)}
-	if value == old {
-		c.text = before.text
-	}
-	if q.memory > 0 {
-		now := n.now()
-		life := q.memory + max(value>>20-now.Unix(), 0)*1000
-		c.ends = now.Add(time.Duration(min(life, math.MaxInt64/2/int64(time.Millisecond))) * time.Millisecond)
-	}
 	if n.counters == nil {
 		n.counters = make(map[string]simCounter)
 	}
+	n.counters[key] = simCounter{text: strconv.FormatInt(value, 10), ends: old.ends}
+}
+
+// noCounter is a number that a counter does not reach.
+const noCounter = 1 << 53
+
+// beginning is what a counter begins with in this second. n.mu is held.
+func (n *simNode) beginning() int64 { return n.now().Unix() << 20 }
+
+// count is the next value of q's counter, or false if something else stands at its key: count of counting.lua. n.mu is
+// held.
+func (n *simNode) count(q *question) (int64, bool) {
+	if q.counter == "" {
+		return 0, true
+	}
+	old, ok := n.counter(q.counter)
+	if !ok || old == math.MaxInt64 {
+		return 0, false
+	}
+	n.setCounter(q.counter, old+1)
+	switch beginning := n.beginning(); {
+	case old+1 >= noCounter:
+		return 0, false
+	case old+1 < beginning:
+		return n.keepCounter(q, beginning), true
+	case old+1 >= beginning+1<<20:
+		return n.keepCounter(q, old+1), true
+	}
+	return old + 1, true
+}
+
+// recallCounter finds q's counter again: recall of counting.lua. n.mu is held.
+func (n *simNode) recallCounter(q *question) (int64, bool) {
+	if q.counter == "" {
+		return 0, true
+	}
+	if value, ok := n.counter(q.counter); ok && value != 0 {
+		return value, true
+	}
+	return n.count(q)
+}
+
+// raiseCounter makes q's counter at least its token: raise of raising.lua. n.mu is held.
+func (n *simNode) raiseCounter(q *question) (int64, bool) {
+	if q.counter == "" {
+		return 0, true
+	}
+	value, ok := n.counter(q.counter)
+	switch {
+	case !ok || value >= noCounter:
+		return 0, false
+	case value < q.token:
+		return n.keepCounter(q, q.token), true
+	}
+	if c, stands := n.counters[q.counter]; stands && q.memory > 0 && value < n.beginning()+1<<20 {
+		n.setCounter(q.counter, value)
+		n.counters[q.counter] = simCounter{text: c.text, ends: n.now().Add(milliseconds(q.memory + 1000))}
+	}
+	return value, true
+}
+
+// keepCounter writes q's counter: keep of guard.lua. n.mu is held.
+func (n *simNode) keepCounter(q *question, value int64) int64 {
+	n.setCounter(q.counter, value)
+	c := simCounter{text: strconv.FormatInt(value, 10)}
+	if q.memory > 0 {
+		now := n.now()
+		c.ends = now.Add(milliseconds(q.memory + (max(value>>20-now.Unix(), 0)+1)*1000))
+	}
 	n.counters[q.counter] = c
+	return value
 }
 
 // quarantined is for how many more milliseconds the node does not vote: quarantined of guard.lua. n.mu is held.

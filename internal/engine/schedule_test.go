@@ -1,0 +1,409 @@
+package engine
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A schedule is several processes with the real engine in each, whose goroutines get, hold, lengthen, pass on, release and
+// abandon locks on a few keys, give up at any moment, crash and come back, while the network, the nodes, their data and
+// everybody's clocks fail in every way they know; then all is well again. What happens follows from the seed alone, so a
+// schedule can be run again and comes out the same:
+//
+//   - whoever acts (a goroutine, a link, the faults) has random numbers of its own, so nothing depends on who of two draws
+//     first;
+//   - no two of them act in the same nanosecond, so there is nothing for the scheduler to decide, but for what follows
+//     from one event within one engine.
+type schedule struct {
+	t        *testing.T
+	seed     uint64
+	settings Settings
+	nodes    []*simNode
+	wrong    *simNode // whose clock is, or nil
+	keys     []string
+	// immortal says that nothing expires while it lasts, so whatever stays behind is seen; mayDouble that questions may
+	// arrive twice: a late duplicate of an acquire leaves a key until that expires.
+	immortal, mayDouble bool
+	// suspends says that the clients' machines are suspended at times; otherwise their wall clocks are set at times.
+	suspends bool
+	pace     pace
+	late     time.Duration // how late something comes at most
+
+	asleep atomic.Int64 // for how long the clients' machines were suspended, in all
+	calm   chan struct{}
+
+	times struct {
+		sync.Mutex
+		taken map[int64]bool
+	}
+
+	mu        sync.Mutex // guards what follows; never held while an engine or a node is asked for anything but its state
+	counts    *counts
+	processes []*process
+	started   int // processes, in all
+	workers   []*worker
+	ended     bool
+	names     map[string]int // of owner values, in the order in which they came to the nodes
+	raised    map[string]bool
+	histories map[string]*history
+	// left are the owner values, or the engines at their ends, of keys that stay until they expire.
+	left   []string
+	actors []*actor
+	mu2    sync.Mutex
+	lines  []string // of the log, if it is wanted
+}
+
+// pace is how long things take in a schedule, so that as much happens in a long one as in a short one.
+type pace struct {
+	lasts  time.Duration // until the faults end
+	think  time.Duration // between a worker's locks, at most; mostly a fiftieth
+	fault  time.Duration // between two faults, at most
+	outage time.Duration // of a fault, at most; mostly a fiftieth
+}
+
+// immortal is an expiration by which nothing is cleared up while a schedule runs.
+const immortal = 30 * time.Minute
+
+// actor is whoever acts, with its part of the log and its random numbers.
+type actor struct {
+	name   string
+	random *rand.Rand
+	digest uint64
+}
+
+// newActor is one whose random numbers follow from the seed and its name. s.mu is held, or nobody else is there yet.
+func (s *schedule) newActor(format string, args ...any) *actor {
+	a := &actor{name: fmt.Sprintf(format, args...), digest: 14695981039346656037}
+	a.random = s.newRandom(a.name)
+	s.actors = append(s.actors, a)
+	return a
+}
+
+func (s *schedule) newRandom(name string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return rand.New(rand.NewPCG(s.seed, h.Sum64()))
+}
+
+// log notes what an actor did, or what befell it.
+func (s *schedule) log(a *actor, what string, args ...int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.note(a, what, args...)
+}
+
+// note does. s.mu is held.
+func (s *schedule) note(a *actor, what string, args ...int64) {
+	now := time.Now().UnixNano()
+	a.add(uint64(now))
+	for i := range len(what) {
+		a.add(uint64(what[i]))
+	}
+	for _, n := range args {
+		a.add(uint64(n))
+	}
+	if *showLog {
+		s.mu2.Lock()
+		defer s.mu2.Unlock()
+		s.lines = append(s.lines, fmt.Sprintf("%12d %-12s %s %v", now-epoch, a.name, what, args))
+	}
+}
+
+// epoch is when every schedule begins: midnight of January 1, 2000, as every bubble of testing/synctest does.
+const epoch = 946684800 * int64(time.Second)
+
+func (a *actor) add(n uint64) {
+	a.digest = (a.digest ^ n) * 1099511628211
+}
+
+// digest is one number for all that happened.
+func (s *schedule) digest() uint64 {
+	all := actor{digest: 14695981039346656037}
+	for _, a := range s.actors {
+		all.add(a.digest)
+	}
+	return all.digest
+}
+
+// below is a random time below d.
+func (a *actor) below(d time.Duration) time.Duration {
+	return time.Duration(a.random.Int64N(int64(max(d, 1))))
+}
+
+// upTo is a random time, mostly a short one.
+func (a *actor) upTo(most time.Duration) time.Duration {
+	d := a.below(most) + 1
+	if a.random.IntN(3) > 0 {
+		d = d/50 + 1
+	}
+	return d
+}
+
+// unique is a duration of at least d that ends at an instant at which nothing else is planned.
+func (s *schedule) unique(d time.Duration) time.Duration {
+	s.times.Lock()
+	defer s.times.Unlock()
+	now := time.Now().UnixNano()
+	at := now + int64(max(d, 1))
+	for s.times.taken[at] {
+		at++
+	}
+	s.times.taken[at] = true
+	return time.Duration(at - now)
+}
+
+func (s *schedule) sleep(d time.Duration) { time.Sleep(s.unique(d)) }
+func (s *schedule) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(s.unique(d), f)
+}
+
+// inTurn calls the functions one after the other.
+func (s *schedule) inTurn(fs []func()) {
+	for i, f := range fs {
+		s.after(time.Duration(i+1)*time.Microsecond, f)
+	}
+}
+
+// happened counts something by its name.
+func (s *schedule) happened(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Faults[what]++
+}
+
+func (s *schedule) count(f func(*counts)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s.counts)
+}
+
+// fail reports a violation.
+func (s *schedule) fail(format string, args ...any) {
+	s.t.Errorf("after %v: "+format, append([]any{time.Duration(time.Now().UnixNano() - epoch)}, args...)...)
+}
+
+// runSchedule runs the schedule of a seed, and returns the digest of all that happened.
+func runSchedule(t *testing.T, seed uint64, sum *counts) (digest uint64) {
+	watchdog := time.AfterFunc(time.Minute, func() { panic(fmt.Sprintf("schedule %d: time stands still", seed)) })
+	defer watchdog.Stop()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(t, seed, sum)
+		s.run()
+		sum.Schedules++
+		sum.Virtual += time.Duration(time.Now().UnixNano() - epoch)
+		digest = s.digest()
+		if *showLog {
+			t.Logf("settings %+v, %d nodes, pace %+v\n%s", s.settings, len(s.nodes), s.pace, strings.Join(s.lines, "\n"))
+		}
+	})
+	return digest
+}
+
+func (s *schedule) run() {
+	s.begin()
+	time.Sleep(s.pace.lasts)
+	s.endFaults()
+	bound := s.bound()
+
+	done := make(chan struct{})
+	go func() {
+		for _, w := range s.workers {
+			<-w.done
+		}
+		close(done)
+	}()
+	calm := time.Now()
+	select {
+	case <-done:
+	case <-time.After(bound):
+		s.complain(bound)
+		for _, p := range s.processes {
+			p.engine.Close()
+		}
+		<-done
+	}
+	if !s.t.Failed() {
+		s.everybodyOnce(bound)
+	}
+	s.count(func(n *counts) { n.Recovery = max(n.Recovery, float64(time.Since(calm))/float64(bound)) })
+	s.cleanUp()
+}
+
+// cleanUp waits until what nodes owe is paid, and the last key has expired, and checks that nothing is left.
+func (s *schedule) cleanUp() {
+	if s.wrong != nil {
+		s.wrong.with(func(n *simNode) { n.down = false })
+	}
+	longest := 2*s.settings.Expiration + s.settings.Expiration/10
+	if s.immortal {
+		longest = 0
+	}
+	time.Sleep(time.Minute + longest)
+	s.mu.Lock()
+	processes := s.processes
+	s.mu.Unlock()
+	s.wantOnlyLeft()
+	for _, p := range processes {
+		p.wantNothingLeft()
+		p.engine.Close()
+	}
+	synctest.Wait()
+}
+
+// newSchedule rolls the dice.
+func newSchedule(t *testing.T, seed uint64, sum *counts) *schedule {
+	s := &schedule{
+		t: t, seed: seed, counts: sum, calm: make(chan struct{}), names: make(map[string]int), raised: make(map[string]bool),
+		histories: make(map[string]*history),
+	}
+	s.times.taken = make(map[int64]bool)
+	a := &actor{random: s.newRandom("settings")}
+	r := a.random
+	s.settings = rollSettings(a)
+	e := s.settings.Expiration
+	s.immortal = e == immortal
+	s.mayDouble = !s.immortal
+	s.keys = []string{"k", "l", "m"}[:1+r.IntN(5)/3+r.IntN(5)/4]
+	s.suspends = r.IntN(2) == 0
+	s.late = min(2*e, 3*time.Second)
+	s.pace = pace{
+		lasts:  min(20*e, 1500*time.Millisecond),
+		think:  []time.Duration{2, 20, 100}[r.IntN(3)] * time.Millisecond,
+		fault:  time.Duration(20+r.IntN(400)) * time.Millisecond,
+		outage: time.Second,
+	}
+	if q := s.settings.Quarantine(); q > 0 {
+		s.pace.lasts = q*3/2 + a.below(q*3/2)
+		s.pace.think *= time.Duration(2 + s.pace.lasts/(1500*time.Millisecond))
+		s.pace.outage = s.pace.lasts / 3
+		s.pace.fault = max(s.pace.fault, s.pace.lasts/20)
+	}
+	for i := range []int{1, 3, 3, 5}[r.IntN(4)] {
+		s.nodes = append(s.nodes, s.newNode(i, a))
+	}
+	if s.settings.Fencing && len(s.nodes) > 1 && r.IntN(8) == 0 {
+		// One node's clock is beyond all bounds. It must not vote, so that tokens don't begin with it. When all is to be well
+		// it is taken away.
+		s.wrong = s.nodes[r.IntN(len(s.nodes))]
+		s.wrong.ahead = (8*time.Second + a.below(time.Hour)) * time.Duration(1-2*r.IntN(2))
+	}
+	for _, key := range s.keys {
+		s.histories[key] = new(history)
+	}
+	return s
+}
+
+func rollSettings(a *actor) Settings {
+	r := a.random
+	expirations := []time.Duration{60 * time.Millisecond, 300 * time.Millisecond, time.Second, 3 * time.Second, immortal}
+	retries := []time.Duration{5 * time.Millisecond, 50 * time.Millisecond, time.Hour, time.Hour}
+	settings := Settings{
+		Name: "Test", DriftFactor: 0.01, Wait: Forever,
+		Expiration:    expirations[r.IntN(len(expirations))],
+		RetryInterval: retries[r.IntN(len(retries))],
+		RetryJitter:   time.Duration(1+r.IntN(4)) * time.Millisecond,
+	}
+	if r.IntN(4) == 0 {
+		settings.DriftFactor = 0.05
+	}
+	if r.IntN(4) == 0 {
+		settings.MaxHold = 2 * settings.Expiration
+	}
+	if r.IntN(4) == 0 { // so that answers may take longer than a lock is valid
+		settings.NodeTimeout = min(time.Duration(float64(settings.Expiration)*(0.3+0.6*r.Float64())), 2*time.Second)
+	}
+	if r.IntN(8) == 0 {
+		settings.MaxRetry = 1 + r.IntN(5)
+	}
+	if r.IntN(5) > 1 {
+		settings.Fencing = true
+		settings.FencingMemory = []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, time.Hour, Forever}[r.IntN(5)]
+	}
+	if settings.Expiration == immortal { // or a message that is lost has somebody wait for its end
+		settings.RetryInterval = min(settings.RetryInterval, time.Second)
+	} else {
+		settings.RestartGuard = r.IntN(3) == 0
+	}
+	if settings.RestartGuard { // such a schedule is a long one, so whoever waits for nodes in quarantine asks less often
+		settings.RetryInterval = max(settings.RetryInterval, 100*time.Millisecond)
+	}
+	return settings
+}
+
+// newNode is a node whose clock is wrong, within what the engine bears, and which is old or, under a guard, may be new.
+func (s *schedule) newNode(place int, a *actor) *simNode {
+	n := &simNode{keys: make(map[string]simKey), latency: simLatency, keepsJournal: true}
+	drift := s.settings.DriftFactor
+	n.simClock = simClock{
+		rate:   (2*a.random.Float64() - 1) * min(drift, 0.02) * 0.99,
+		base:   time.Now(),
+		asleep: func() time.Duration { return time.Duration(s.asleep.Load()) },
+		ahead:  a.below(2400*time.Millisecond) - 1200*time.Millisecond,
+	}
+	n.started = n.now().Add(-time.Hour)
+	n.birth = n.started.UnixMilli()
+	if a.random.IntN(3) == 0 {
+		n.started, n.birth = n.now(), 0
+	}
+	n.blind = a.random.IntN(10) == 0
+	actor := s.newActor("node %c", 'A'+place)
+	n.heard = func(q *question, r reply) { s.heard(actor, q, r) }
+	return n
+}
+
+// heard notes what a node was asked and answered. The node's mu is held.
+func (s *schedule) heard(a *actor, q *question, r reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counts
+	next := -1
+	if q.op == handover {
+		if _, seen := s.names[q.next]; !seen && r.answer != Taken {
+			c.HandOvers++
+		}
+		next = s.name(q.next)
+	}
+	if q.op == raise && !s.raised[q.owner] {
+		s.raised[q.owner] = true
+		c.Raises++
+	}
+	if r.answer == Quarantined {
+		c.Quarantined++
+	}
+	s.note(a, opNames[q.op]+" "+q.key, int64(s.name(q.owner)), int64(next), int64(r.answer), r.counter, r.seconds)
+}
+
+// name is the number of an owner value. s.mu is held.
+func (s *schedule) name(owner string) int {
+	n, ok := s.names[owner]
+	if !ok {
+		n = len(s.names)
+		s.names[owner] = n
+	}
+	return n
+}
+
+// called is how the log calls an owner. s.mu is held.
+func (s *schedule) called(owner string) string {
+	if n, ok := s.names[owner]; ok {
+		return fmt.Sprint("owner ", n)
+	}
+	return "nobody"
+}
+
+// drawn is an engine's source of random numbers.
+func drawn(r *rand.Rand) func(int64) int64 {
+	var mu sync.Mutex
+	return func(n int64) int64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return r.Int64N(n)
+	}
+}
