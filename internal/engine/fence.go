@@ -125,7 +125,7 @@ func (e *Engine) reportQuarantine(node *Node, remaining time.Duration) {
 	if now <= time.Duration(until) || !node.quarantined.CompareAndSwap(until, int64(now+remaining)) {
 		return
 	}
-	e.logger.Warn("redis node quarantined: it restarted, or its data was deleted", "node", node.name, "remaining", remaining)
+	e.logger.Warn("redis node quarantined: it is new, restarted, or its data was deleted", "node", node.name, "remaining", remaining)
 	if e.trace.NodeQuarantined != nil {
 		e.trace.NodeQuarantined(node.name, remaining)
 	}

@@ -228,6 +228,23 @@ func TestAServerThatHidesItsUptimeIsReportedOnce(t *testing.T) {
 	}
 }
 
+// Whoever leaves while an attempt is under way is told what the ones before failed of.
+func TestWhoLeavesInAQuarantineIsToldOfIt(t *testing.T) {
+	simulate(t, 1, Settings{RestartGuard: true, RetryInterval: time.Second}, func(t *testing.T, s *sim) {
+		s.nodes[0].with(func(n *simNode) { n.latency = 100 * time.Millisecond })
+		ctx, cancel := context.WithTimeout(t.Context(), 1150*time.Millisecond) // the second attempt is under way then
+		defer cancel()
+		forever := Forever
+		_, err := s.mutex.Acquire(ctx, "k", AcquireOptions{Wait: &forever})
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrNodeQuarantined) {
+			t.Errorf("error is %v", err)
+		}
+		if n := s.nodes[0].questions(); n < 2 {
+			t.Errorf("%d questions were asked", n)
+		}
+	})
+}
+
 func TestWhatIsNoBirthIsReplaced(t *testing.T) {
 	server := redistest.Start(t)
 	m := realMutex(t, []*redistest.Server{server}, guarded(time.Minute))

@@ -21,7 +21,7 @@ type Trace struct {
 	// NodeDown is called when a node stops answering, NodeUp when it answers again.
 	NodeDown func(node string, err error)
 	NodeUp   func(node string)
-	// NodeQuarantined is called when a node, asked for a lock, says that it does not vote yet for so long: it restarted, or
-	// its data was deleted. It is called once for each quarantine.
+	// NodeQuarantined is called when a node, asked for a lock, says that it does not vote yet for so long: it is new,
+	// restarted, or its data was deleted. It is called once for each quarantine.
 	NodeQuarantined func(node string, remaining time.Duration)
 }

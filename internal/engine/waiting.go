@@ -37,7 +37,7 @@ func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, attempt
 		if next != nil {
 			if next.final {
 				if failed != nil && !errors.Is(next.err, ErrAlreadyLocked) && !errors.Is(next.err, ErrNoQuorum) {
-					next.err.Causes = append(next.err.Causes, failed.err.Causes[0]) // it ended before the nodes could say why
+					next.err.Causes = append(next.err.Causes, failed.err.Causes...) // it ended before the nodes could say why
 				}
 				return nil, next.err
 			}
@@ -63,7 +63,7 @@ func (m *Mutex) leftWaiting(ctx context.Context, key string, why error, failed *
 	if failed == nil {
 		return m.fail("acquire", key, nil, append(ended(ctx, why), ErrAlreadyLocked)...)
 	}
-	failed.err.Causes = append(ended(ctx, why), failed.err.Causes...)
+	failed.err.Causes = append(ended(ctx, why), failed.err.Causes[0])
 	return failed.err
 }
 
