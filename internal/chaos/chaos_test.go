@@ -38,9 +38,6 @@ func TestChaos(t *testing.T) {
 		for o := range outcomes {
 			total.Add(o)
 		}
-		if t.Failed() {
-			t.Logf("with -seed %d", *seed)
-		}
 	}
 	for _, kind := range storm.Kinds() {
 		if total.Faults[kind] == 0 {

@@ -91,17 +91,22 @@ func (c *crowd) hold(span time.Duration) {
 	holding.Wait()
 }
 
-// rival has others wait for all locks.
+// rival has others ask for all locks again and again. (Those who wait for a lock ask only when it is released, or when it may
+// have expired: by then its holder has set it again.)
 func (c *crowd) rival(m worker.Contestant) {
 	for i := range c.many {
 		resource := fmt.Sprint(i)
 		c.waiters.Go(func() {
-			lock, err := m.Acquire(c.waiting, resource, mutex.WithWait(mutex.Forever))
-			if err != nil {
-				return
+			for c.waiting.Err() == nil {
+				lock, err := m.Acquire(c.waiting, resource, mutex.WithWait(0))
+				if err == nil {
+					c.note(c.taken, resource, time.Now())
+					<-c.waiting.Done() // or else the old holder would never hear of it, and have the key set again
+					_ = m.Release(c.waiting, lock)
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
 			}
-			c.note(c.taken, resource, time.Now())
-			_ = m.Release(c.waiting, lock)
 		})
 	}
 }

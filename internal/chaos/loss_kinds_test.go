@@ -13,7 +13,7 @@ type loss struct {
 	// strike loses them, and returns when they were: no moment later.
 	strike func(nodes []*fleet.Node, keys []string) time.Time
 	heal   func(nodes []*fleet.Node)
-	// rival says that others wait for the locks, from other clients; a lock is lost when one of them has it. Without loss
+	// rival says that others ask for the locks all the time; a lock is lost when one of them has it. Without loss
 	// none is lost: the time measured is that until a majority has the key again.
 	rival, harmless bool
 	// refused says that the nodes refuse the next renewal. Otherwise they are mute, and a lock is lost when its validity
@@ -23,7 +23,7 @@ type loss struct {
 
 var losses = []loss{
 	{name: "deleted on a majority and at once taken by another", strike: takeOver, heal: flush, refused: true},
-	{name: "deleted on a majority, taken by one who waits", strike: remove, heal: nothing, refused: true, rival: true},
+	{name: "deleted on a majority, taken by whoever asks", strike: remove, heal: nothing, refused: true, rival: true},
 	{name: "deleted on a majority, taken by nobody: set again", strike: remove, heal: nothing, refused: true, harmless: true},
 	{name: "a majority hung by SIGSTOP", strike: hang, heal: resume},
 	{name: "a majority cut off", strike: cutOff, heal: rejoin},
