@@ -176,7 +176,7 @@ func (n *simNode) recallCounter(q *question) (int64, bool) {
 	if q.counter == "" {
 		return 0, true
 	}
-	if value, ok := n.counter(q.counter); ok && value != 0 {
+	if value, ok := n.counter(q.counter); ok && value > 0 && value < noCounter {
 		return value, true
 	}
 	return n.count(q)

@@ -19,7 +19,7 @@ end
 -- recall finds the counter again for a request that was repeated.
 local function recall()
   counter = fencing and tonumber(redis.pcall('get', KEYS[2]) or '') or 0
-  if counter == 0 then
+  if not (counter > 0 and counter < 2 ^ 53) then
     return count()
   end
 end
