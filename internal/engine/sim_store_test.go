@@ -226,7 +226,7 @@ func (n *simNode) quarantined(q *question) int64 {
 	}
 	left := max(n.birth+q.quarantine-now, 0)
 	if !n.blind {
-		left = max(left, q.quarantine-n.uptime()*1000)
+		left = max(left, ((q.quarantine+999)/1000-n.uptime())*1000-now%1000)
 	}
 	return left
 }

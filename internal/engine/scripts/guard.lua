@@ -27,8 +27,8 @@ if ARGV[2] ~= '0' then
   left = math.max(born + age - millis, 0)
   local server = redis.pcall('info', 'server')
   local uptime = type(server) == 'string' and string.match(server, 'uptime_in_seconds:(%d+)')
-  if uptime then
-    left = math.max(left, age - tonumber(uptime) * 1000)
+  if uptime then -- which steps as the clock's seconds do
+    left = math.max(left, (math.ceil(age / 1000) - tonumber(uptime)) * 1000 - millis % 1000)
   else
     blind = 1
   end
