@@ -35,3 +35,16 @@ func TestWhatIsLeftOfAQuarantineIsExact(t *testing.T) {
 		t.Errorf("the quarantine was reported %d times", n)
 	}
 }
+
+func TestWhoLeavesBetweenAttemptsIsToldOfTheQuarantine(t *testing.T) {
+	simulate(t, 1, Settings{RestartGuard: true, RetryInterval: time.Second}, func(t *testing.T, s *sim) {
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		forever := Forever
+		_, err := s.mutex.Acquire(ctx, "k", AcquireOptions{Wait: &forever})
+		var q *QuarantineError
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrNoQuorum) || !errors.As(err, &q) {
+			t.Errorf("error is %v", err)
+		}
+	})
+}

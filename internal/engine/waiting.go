@@ -63,7 +63,7 @@ func (m *Mutex) leftWaiting(ctx context.Context, key string, why error, failed *
 	if failed == nil {
 		return m.fail("acquire", key, nil, append(ended(ctx, why), ErrAlreadyLocked)...)
 	}
-	failed.err.Causes = append(ended(ctx, why), failed.err.Causes[0])
+	failed.err.Causes = append(ended(ctx, why), failed.err.Causes...)
 	return failed.err
 }
 
