@@ -6,6 +6,10 @@ local function count()
   end
   counter = redis.pcall('incr', KEYS[2])
   if type(counter) ~= 'number' or counter >= 2 ^ 53 then
+    local text = redis.pcall('get', KEYS[2]) or '0'
+    if type(text) == 'string' and string.match(text, '^%d+$') and tonumber(text) < 2 ^ 53 - 1 then
+      return counter -- which is why the server does not count: for lack of room or of permission, perhaps
+    end
     return redis.error_reply('ERR no fencing counter stands at ' .. KEYS[2])
   end
   if counter < beginning then
