@@ -61,8 +61,14 @@ func guarded(random *rand.Rand, long bool) storm.Settings {
 		vary(&s, random)
 		sets := [][]string{{"Guarded", "GuardedOnly"}, {"Guarded", "GuardedBrief"}, {"GuardedLong", "Guarded"}, {"Guarded"}}
 		s.Mutexes = sets[random.IntN(len(sets))]
-		if random.IntN(4) == 0 {
-			s.Only = []string{"kill -9, comes back empty"}
+		s.Bursts = random.IntN(3) > 0
+		if losing := random.IntN(6); s.Bursts && losing < 3 {
+			s.Only = []string{[]string{"kill -9, comes back empty", "kill -9, AOF everysec, its last second lost", "FLUSHALL"}[losing]}
+		}
+		if s.Bursts {
+			for i := range s.Nodes { // else there is no majority that such a thing can befall
+				s.Nodes[i] = fleet.Everysec
+			}
 		}
 	}
 	s.Name = fmt.Sprintf("nodes may lose their data, %d nodes", len(s.Nodes))

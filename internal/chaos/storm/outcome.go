@@ -8,8 +8,8 @@ import (
 	"github.com/mutexgen/mutexgen/internal/chaos/history"
 )
 
-// modelLimit is how long porcupine may think about one storm. It takes far less, unless something is wrong.
-const modelLimit = 2 * time.Minute
+// modelLimit is how long porcupine may think about one key of a storm. It takes far less, unless something is wrong.
+const modelLimit = 20 * time.Second
 
 // Outcome is what came of storms.
 type Outcome struct {

@@ -146,6 +146,13 @@ func (p *planner) nodes(f *fleet.Fault, at time.Duration) []int {
 	default:
 		want = n
 	}
+	if f.Loses && p.Bursts {
+		if slices.ContainsFunc(p.young, func(until time.Duration) bool { return until > at }) {
+			return nil
+		}
+		want = max(want, n/2+1)
+		return able[:min(want, len(able))]
+	}
 	able = able[:min(want, len(able))]
 	if !f.Loses && !f.Restarts || p.Quarantine == 0 || p.random.IntN(100) < 10 {
 		return able

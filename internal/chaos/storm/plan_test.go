@@ -90,6 +90,24 @@ func TestNoServerNoNetworkAndNoProcessHasTwoFaultsAtOnce(t *testing.T) {
 	}
 }
 
+func TestBurstsLeaveTimeForLocksBetweenThem(t *testing.T) {
+	s := settings(true, 2*time.Minute)
+	s.Bursts, s.Only = true, []string{"kill -9, comes back empty", "SIGSTOP"}
+	quiet, many := time.Duration(0), 0
+	for _, e := range planOf(s, 1) {
+		if e.fault == nil || !e.fault.Loses {
+			continue
+		}
+		if many++; len(e.nodes) < 2 || e.at < quiet {
+			t.Errorf("%v", e)
+		}
+		quiet = e.until + s.Quarantine
+	}
+	if many < 10 {
+		t.Errorf("%d in two minutes", many)
+	}
+}
+
 func TestOnlyTheFaultsAskedForCome(t *testing.T) {
 	s := settings(true, time.Minute)
 	s.Only = []string{"SIGSTOP", "kill -9, comes back empty"}

@@ -30,8 +30,9 @@ type Settings struct {
 	Processes, Workers, Keys int
 	Tenacious                bool
 	// Lossy says that nodes may lose their data. Only, if it isn't empty, are the names of the faults that may befall a node.
-	Lossy bool
-	Only  []string
+	// Bursts says that they do so on a majority at once, or nearly, and then not before all have left their quarantine.
+	Lossy, Bursts bool
+	Only          []string
 	// Length is for how long new faults come, Gap and ProcessGap are the mean times between two of a node and of a process
 	// (zero: none).
 	Length, Gap, ProcessGap time.Duration

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mutexgen/mutexgen/internal/chaos/history"
 )
@@ -112,14 +113,24 @@ func (p *Process) Kill(clock history.Clock) int64 {
 	return alive
 }
 
-// End asks the process to end, if it wasn't killed, and returns when it has. What went wrong in it fails the test.
+// patience is how long a process may take to release what it holds and to end.
+const patience = 30 * time.Second
+
+// End asks the process to end, if it wasn't killed, and returns when it has. What went wrong in it fails the test; of one that
+// hangs the stacks of its goroutines are shown.
 func (p *Process) End() {
 	p.t.Helper()
 	if p.killed {
 		return
 	}
 	p.stdin.Close()
-	<-p.done
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.t.Errorf("process %d hangs", p.Config.Process)
+		p.signal(syscall.SIGQUIT)
+		<-p.done
+	}
 	if p.result != nil {
 		p.t.Errorf("process %d: %v\n%s", p.Config.Process, p.result, &p.stderr)
 	}
