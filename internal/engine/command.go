@@ -180,8 +180,12 @@ func interpret(command redis.Cmder, calls []*call) {
 	case *redis.IntCmd:
 		calls[0].reply = scriptReply(q.op, c.Val())
 	case *redis.IntSliceCmd:
-		calls[0].reply = guardedReply(c.Val())
+		calls[0].reply = guardedReply(q, c.Val())
 	case *redis.Cmd:
+		if q.isGuarded() {
+			calls[0].reply = guardedAnswer(q, c.Val())
+			return
+		}
 		switch value := c.Val().(type) {
 		case string:
 			switch {
@@ -201,12 +205,9 @@ func interpret(command redis.Cmder, calls []*call) {
 				fill(calls, scriptReply(q.op, value))
 			}
 		case []any:
-			switch {
-			case q.isGuarded():
-				calls[0].reply = guardedAnswer(value)
-			case q.op == queue:
+			if q.op == queue {
 				calls[0].reply = refusal(value)
-			default:
+			} else {
 				fill(calls, reply{answer: Refused, err: errMisfit})
 			}
 		case nil:
@@ -247,10 +248,13 @@ func oneOfSeveral(o op, answer byte) reply {
 	}
 }
 
+// endOfTokens is what no token reaches: below it, a script's numbers are exact.
+const endOfTokens = 1 << 53
+
 // guardedReply reads the answer of a script that a safeguard has a part in: see scripts/guard.lua.
-func guardedReply(value []int64) reply {
+func guardedReply(q *question, value []int64) reply {
 	switch {
-	case len(value) == 4 && (value[0] == 0 || value[0] == 1):
+	case len(value) == 4 && (value[0] == 0 || value[0] == 1) && (q.counter == "" || 0 < value[1] && value[1] < endOfTokens):
 		r := reply{answer: Granted, counter: value[1], seconds: value[2], blind: value[3] == 1}
 		if value[0] == 0 {
 			r.answer = Gone
@@ -267,7 +271,11 @@ func guardedReply(value []int64) reply {
 }
 
 // guardedAnswer reads the same where it may tell of an owner.
-func guardedAnswer(value []any) reply {
+func guardedAnswer(q *question, answer any) reply {
+	value, isList := answer.([]any)
+	if !isList {
+		return reply{answer: Refused, err: errMisfit}
+	}
 	if len(value) == 3 && value[0] == int64(-1) {
 		return refusal(value[1:])
 	}
@@ -279,7 +287,7 @@ func guardedAnswer(value []any) reply {
 		}
 		numbers[i] = n
 	}
-	return guardedReply(numbers)
+	return guardedReply(q, numbers)
 }
 
 // refusal reads who holds what was queued for, and for how long yet.

@@ -3,12 +3,15 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/mutexgen/mutexgen/internal/redistest"
 )
@@ -146,5 +149,91 @@ func TestMiniNonsense(t *testing.T) {
 	server.Lpush(counterKey("k"), "x")
 	if _, err := m.Acquire(context.Background(), "k", AcquireOptions{}); !errors.Is(err, ErrNoQuorum) || server.Exists("k") {
 		t.Errorf("with a list for a counter: %v", err)
+	}
+}
+
+// Whatever ends an attempt while it raises a counter, nothing stays.
+func TestAnAttemptThatEndsDuringARaiseLeavesNothing(t *testing.T) {
+	for name, end := range map[string]func(s *sim, cancel context.CancelFunc){
+		"time":    func(*sim, context.CancelFunc) {},
+		"context": func(_ *sim, cancel context.CancelFunc) { cancel() },
+		"close":   func(s *sim, _ context.CancelFunc) { s.engine.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, 3, Settings{Fencing: true, FencingMemory: time.Minute}, func(t *testing.T, s *sim) {
+				s.nodes[1].with(func(n *simNode) {
+					n.counters = map[string]simCounter{counterKey("k"): {text: strconv.Itoa(1 << 52)}}
+				})
+				s.nodes[2].with(func(n *simNode) { n.latency = 3 * time.Second })
+				time.AfterFunc(simLatency*3/4, s.nodes[0].hang) // between its vote and the raise
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(100*time.Millisecond, func() { end(s, cancel) })
+				l, err := s.mutex.Acquire(ctx, "k", AcquireOptions{})
+				wantError(t, err, map[string]error{"time": ErrNoQuorum, "context": context.Canceled, "close": ErrClosed}[name])
+				if l != nil {
+					t.Errorf("a lock, with token %d", l.Token())
+				}
+				raises := 0
+				time.Sleep(time.Second)
+				s.nodes[0].resume()
+				s.nodes[2].with(func(n *simNode) { n.latency = simLatency })
+				time.Sleep(time.Second)
+				s.nodes[0].with(func(n *simNode) {
+					for _, asked := range n.log {
+						if strings.HasPrefix(asked, "raise") {
+							raises++
+						}
+					}
+				})
+				if raises != 1 {
+					t.Errorf("%d raises", raises)
+				}
+				if name == "close" { // which leaves what a node owes to the expiration
+					time.Sleep(10 * time.Second)
+				} else {
+					s.wantNothingLeft()
+				}
+				s.wantNoKey()
+			})
+		})
+	}
+}
+
+// Only what says yes in so many words is a yes, and only a counter a token.
+func TestAnAnswerThatDoesNotFitIsNoVote(t *testing.T) {
+	yes := []any{int64(1), int64(7), int64(1), int64(0)}
+	for _, o := range []op{acquire, queue, handover, extend, raise} {
+		q := newQuestion(o, "k", "owner", time.Second)
+		q.counter = counterKey("k")
+		answer := func(value any) Answer {
+			c := &call{question: q}
+			command := redis.NewCmd(context.Background())
+			command.SetVal(value)
+			interpret(command, []*call{c})
+			if numbers, ok := value.([]any); ok && o == acquire {
+				list := redis.NewIntSliceCmd(context.Background())
+				list.SetVal(make([]int64, len(numbers)))
+				for i, n := range numbers {
+					list.Val()[i], _ = n.(int64)
+				}
+				interpret(list, []*call{c})
+			}
+			return c.reply.answer
+		}
+		if a := answer(yes); a != Granted {
+			t.Errorf("%s: %v is %v", opNames[o], yes, a)
+		}
+		for _, misfit := range []any{
+			int64(1), int64(0), "1", "OK", "", nil, true, 1.5, []any{}, yes[:3], append(slices.Clone(yes), int64(0)),
+			[]any{int64(1), int64(0), int64(1), int64(0)}, []any{int64(1), int64(-7), int64(1), int64(0)},
+			[]any{int64(1), int64(1 << 53), int64(1), int64(0)}, []any{int64(2), int64(7), int64(1), int64(0)},
+			[]any{int64(-2), int64(0)}, []any{int64(-2), int64(-5)}, []any{int64(-1), int64(5)}, []any{[]any{yes}},
+			[]any{"1", "7", "1", "0"}, []any{int64(1), nil, int64(1), int64(0)}, []any{int64(1), errMisfit, int64(1), int64(0)},
+		} {
+			if a := answer(misfit); a != Refused {
+				t.Errorf("%s: %#v is %v", opNames[o], misfit, a)
+			}
+		}
 	}
 }
