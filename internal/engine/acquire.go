@@ -89,14 +89,23 @@ type failure struct {
 	left time.Duration
 	// split says that no owner has a quorum.
 	split bool
-	// quarantine is how long it takes until so many nodes have left it that there can be a quorum; zero if it is not for
-	// that that there was none.
-	quarantine time.Duration
+	// quarantine is among what err says if there was no quorum for nodes that were in quarantine, and can be one when it is
+	// over; else it is nil.
+	quarantine *QuarantineError
+	over       moment
 }
 
 // passes tells whether waiting helps: the lock was held, or nodes were in quarantine. A nil f is a lock that was held.
 func (f *failure) passes() bool {
-	return f == nil || f.quarantine > 0 || errors.Is(f.err, ErrAlreadyLocked)
+	return f == nil || f.quarantine != nil || errors.Is(f.err, ErrAlreadyLocked)
+}
+
+// toldAt is the error for a caller who is told of it now, perhaps long after the attempt: others stood before them in line.
+func (f *failure) toldAt(now moment) *Error {
+	if f.quarantine != nil {
+		f.quarantine.Remaining = max(-now.since(f.over), 0)
+	}
+	return f.err
 }
 
 // make asks every node once. Whatever it set, if it fails, is being released before it returns. The lock counts from
@@ -148,11 +157,9 @@ func (l *Lock) conclude(ctx context.Context, r *round, expiration time.Duration)
 		left:  o.left(m.engine),
 		split: o.split(),
 	}
-	if cause == ErrNoQuorum {
-		f.quarantine = o.quarantine()
-	}
-	if f.quarantine > 0 {
-		f.err.Causes = append(f.err.Causes, &QuarantineError{f.quarantine})
+	if left := o.quarantine(); left > 0 && cause == ErrNoQuorum {
+		f.quarantine, f.over = &QuarantineError{left}, m.engine.clock.now().add(left)
+		f.err.Causes = append(f.err.Causes, f.quarantine)
 	}
 	return nil, f
 }

@@ -80,6 +80,9 @@ func (r *round) followUp(earlier *round) {
 // judge takes from a reply to a guarded question what must not count as a vote, and reports what an operator should know.
 func (r *round) judge(index int, answer reply) reply {
 	node, q := r.nodes[index], &r.question
+	if answer.heard { // and judged, in an earlier round
+		return answer
+	}
 	if answer.blind && !node.blind.Swap(true) {
 		r.engine.logger.Warn("redis node does not tell its uptime: its user may not use info; the restart guard relies on "+birthKey+" alone", "node", node.name)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -236,4 +237,55 @@ func TestAnAnswerThatDoesNotFitIsNoVote(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Only the first in line asks; what the others know of the quarantine is how long it was to last when they came.
+func TestEveryoneInLineWaitsForTheEndOfTheQuarantine(t *testing.T) {
+	simulate(t, 1, Settings{RestartGuard: true}, func(t *testing.T, s *sim) {
+		s.nodes[0].with(func(n *simNode) { n.started = n.now() })
+		long := 14 * time.Second // the quarantine lasts for 12.1 s, by an uptime in whole seconds
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				l, err := s.mutex.Acquire(t.Context(), "k", AcquireOptions{Wait: &long})
+				if err == nil {
+					err = l.Release(t.Context())
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		// Who leaves before is told how long it lasts then, by whoever asked.
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		s.settle()
+		_, err := s.mutex.Acquire(ctx, "k", AcquireOptions{Wait: &long})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error is %v", err)
+		}
+		wantQuarantine(t, err, 7900*time.Millisecond, 8100*time.Millisecond)
+		all.Wait()
+	})
+}
+
+// A node that left its quarantine between its answer and a raise is not said to be in quarantine once more.
+func TestAQuarantineIsReportedOnceThoughARaiseFollows(t *testing.T) {
+	simulate(t, 3, Settings{RestartGuard: true, Fencing: true, FencingMemory: time.Hour}, func(t *testing.T, s *sim) {
+		s.each(func(n *simNode) { n.birth = 1 })
+		reported := 0
+		s.engine.trace.NodeQuarantined = func(string, time.Duration) { reported++ }
+		s.nodes[0].with(func(n *simNode) {
+			n.birth = n.now().Add(time.Second).UnixMilli() - s.mutex.settings.Quarantine().Milliseconds()
+		})
+		s.nodes[1].with(func(n *simNode) {
+			n.latency = 20 * time.Millisecond
+			n.counters = map[string]simCounter{counterKey("k"): {text: strconv.Itoa(1 << 52)}}
+		})
+		time.Sleep(time.Second - 2*time.Millisecond)
+		s.letGo(s.acquire())
+		if reported != 1 {
+			t.Errorf("reported %d times", reported)
+		}
+	})
 }

@@ -53,7 +53,7 @@ func (p *patience) more(failed *failure, now moment) bool {
 		return false
 	case !p.forever:
 		left := -now.since(p.end)
-		if left <= 0 || failed != nil && failed.quarantine > left {
+		if left <= 0 || failed != nil && failed.quarantine != nil && failed.over.since(p.end) > 0 {
 			return false
 		}
 		pause = min(pause, left)

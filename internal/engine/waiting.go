@@ -37,7 +37,7 @@ func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, attempt
 		if next != nil {
 			if next.final {
 				if failed != nil && !errors.Is(next.err, ErrAlreadyLocked) && !errors.Is(next.err, ErrNoQuorum) {
-					next.err.Causes = append(next.err.Causes, failed.err.Causes...) // it ended before the nodes could say why
+					next.err.Causes = append(next.err.Causes, failed.toldAt(m.engine.clock.now()).Causes...) // it ended before the nodes could say why
 				}
 				return nil, next.err
 			}
@@ -53,7 +53,7 @@ func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, attempt
 			if failed == nil {
 				return nil, m.fail("acquire", a.key, nil, ErrAlreadyLocked)
 			}
-			return nil, failed.err
+			return nil, failed.toldAt(m.engine.clock.now())
 		}
 	}
 }
@@ -63,8 +63,9 @@ func (m *Mutex) leftWaiting(ctx context.Context, key string, why error, failed *
 	if failed == nil {
 		return m.fail("acquire", key, nil, append(ended(ctx, why), ErrAlreadyLocked)...)
 	}
-	failed.err.Causes = append(ended(ctx, why), failed.err.Causes...)
-	return failed.err
+	err := failed.toldAt(m.engine.clock.now())
+	err.Causes = append(ended(ctx, why), err.Causes...)
+	return err
 }
 
 // pause waits until w may have something to do. It returns why w must leave: ctx's error, or ErrClosed.
