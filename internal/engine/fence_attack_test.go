@@ -289,3 +289,25 @@ func TestAQuarantineIsReportedOnceThoughARaiseFollows(t *testing.T) {
 		}
 	})
 }
+
+// What kept a waiter from the lock once need not be what keeps it from there in the end.
+func TestWhoWaitsForALockThatWasGotSinceIsToldThatItIsHeld(t *testing.T) {
+	simulate(t, 1, Settings{RestartGuard: true, Renew: true}, func(t *testing.T, s *sim) {
+		s.nodes[0].with(func(n *simNode) { n.started = n.now() })
+		first := s.wait(t.Context())
+		s.settle()
+		long := 20 * time.Second
+		second := s.start(t.Context(), AcquireOptions{Wait: &long})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		third := s.wait(ctx)
+		l := s.got(first)
+		l.renew()
+		for _, w := range []<-chan acquired{second, third} {
+			if a := <-w; !errors.Is(a.err, ErrAlreadyLocked) || errors.Is(a.err, ErrNodeQuarantined) {
+				t.Errorf("error is %v", a.err)
+			}
+		}
+		s.letGo(l)
+	})
+}

@@ -20,7 +20,7 @@ func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, attempt
 		var lock *Lock
 		var next *failure
 		if why != nil {
-			return nil, m.leftWaiting(ctx, a.key, why, failed)
+			return nil, m.leftWaiting(ctx, a.key, why, ln.latest(failed))
 		}
 		switch ln.todo(w, now, due) {
 		case handedOver:
@@ -50,7 +50,7 @@ func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, attempt
 			}
 		}
 		if due && !p.more(failed, m.engine.clock.now()) {
-			if failed == nil {
+			if failed = ln.latest(failed); failed == nil {
 				return nil, m.fail("acquire", a.key, nil, ErrAlreadyLocked)
 			}
 			return nil, failed.toldAt(m.engine.clock.now())
@@ -66,6 +66,17 @@ func (m *Mutex) leftWaiting(ctx context.Context, key string, why error, failed *
 	err := failed.toldAt(m.engine.clock.now())
 	err.Causes = append(ended(ctx, why), err.Causes...)
 	return err
+}
+
+// latest is failed, the waiter's own last attempt, unless the lock was got in this process since there was no quorum for it:
+// then it is nil, for a lock that is held.
+func (ln *line) latest(failed *failure) *failure {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.holder != nil && failed != nil && errors.Is(failed.err, ErrNoQuorum) {
+		return nil
+	}
+	return failed
 }
 
 // pause waits until w may have something to do. It returns why w must leave: ctx's error, or ErrClosed.
