@@ -91,7 +91,7 @@ func (r *round) judge(index int, answer reply) reply {
 		r.engine.reportQuarantine(node, answer.left)
 	case answer.answer == Granted && q.counter != "" && q.op.acquires():
 		if err := r.skew(answer.seconds); err != nil {
-			return reply{answer: Refused, err: err, unknown: true} // so its key is released
+			return reply{answer: Refused, err: err, unknown: true} // so undo releases its key
 		}
 	}
 	return answer

@@ -311,3 +311,26 @@ func TestWhoWaitsForALockThatWasGotSinceIsToldThatItIsHeld(t *testing.T) {
 		s.letGo(l)
 	})
 }
+
+// A node whose clock is wrong answers all the same: what it holds is known, and gone once it is released.
+func TestANodeWhoseClockIsWrongOwesNothing(t *testing.T) {
+	simulate(t, 3, Settings{Fencing: true, FencingMemory: time.Minute}, func(t *testing.T, s *sim) {
+		s.nodes[0].with(func(n *simNode) { n.ahead = time.Hour })
+		for _, renewed := range []bool{false, true} {
+			l, err := s.mutex.Acquire(t.Context(), "k", AcquireOptions{Renew: renewed})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(9 * time.Second)
+			s.letGo(l)
+			s.settle()
+			s.wantNoKey()
+			lane := s.mutex.groups[0][0].lane
+			lane.mu.Lock()
+			if n := len(lane.owed); n > 0 {
+				t.Errorf("renewed %v: %d releases are owed", renewed, n)
+			}
+			lane.mu.Unlock()
+		}
+	})
+}

@@ -119,8 +119,9 @@ func (r *round) wanted() bool {
 }
 
 func (r *round) hear(index int, answer reply) {
+	vote := answer
 	if r.question.isGuarded() {
-		answer = r.judge(index, answer)
+		vote = r.judge(index, answer)
 	}
 	switch o := r.question.op; {
 	case o.acquires() || o == extend:
@@ -128,7 +129,7 @@ func (r *round) hear(index int, answer reply) {
 	case o == release:
 		r.claim.released(index, answer)
 	}
-	r.count(index, answer)
+	r.count(index, vote)
 	r.done()
 }
 
