@@ -251,7 +251,8 @@ func oneOfSeveral(o op, answer byte) reply {
 // endOfTokens is what no token reaches: below it, a script's numbers are exact.
 const endOfTokens = 1 << 53
 
-// guardedReply reads the answer of a script that a safeguard has a part in: see scripts/guard.lua.
+// guardedReply reads the answer of a script that a safeguard has a part in: see scripts/guard.lua. What does
+// not fit may yet have set the key.
 func guardedReply(q *question, value []int64) reply {
 	switch {
 	case len(value) == 4 && (value[0] == 0 || value[0] == 1) && (q.counter == "" || 0 < value[1] && value[1] < endOfTokens):
@@ -267,14 +268,14 @@ func guardedReply(q *question, value []int64) reply {
 	case len(value) == 1 && value[0] == -3:
 		return reply{answer: Gone}
 	}
-	return reply{answer: Refused, err: errMisfit}
+	return reply{answer: Refused, err: errMisfit, unknown: true}
 }
 
 // guardedAnswer reads the same where it may tell of an owner.
 func guardedAnswer(q *question, answer any) reply {
 	value, isList := answer.([]any)
 	if !isList {
-		return reply{answer: Refused, err: errMisfit}
+		return reply{answer: Refused, err: errMisfit, unknown: true}
 	}
 	if len(value) == 3 && value[0] == int64(-1) {
 		return refusal(value[1:])
@@ -283,7 +284,7 @@ func guardedAnswer(q *question, answer any) reply {
 	for i, v := range value {
 		n, isNumber := v.(int64)
 		if !isNumber {
-			return reply{answer: Refused, err: errMisfit}
+			return reply{answer: Refused, err: errMisfit, unknown: true}
 		}
 		numbers[i] = n
 	}

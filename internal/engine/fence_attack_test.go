@@ -207,7 +207,7 @@ func TestAnAnswerThatDoesNotFitIsNoVote(t *testing.T) {
 	for _, o := range []op{acquire, queue, handover, extend, raise} {
 		q := newQuestion(o, "k", "owner", time.Second)
 		q.counter = counterKey("k")
-		answer := func(value any) Answer {
+		answer := func(value any) reply {
 			c := &call{question: q}
 			command := redis.NewCmd(context.Background())
 			command.SetVal(value)
@@ -220,10 +220,10 @@ func TestAnAnswerThatDoesNotFitIsNoVote(t *testing.T) {
 				}
 				interpret(list, []*call{c})
 			}
-			return c.reply.answer
+			return c.reply
 		}
-		if a := answer(yes); a != Granted {
-			t.Errorf("%s: %v is %v", opNames[o], yes, a)
+		if r := answer(yes); r.answer != Granted {
+			t.Errorf("%s: %v is %v", opNames[o], yes, r.answer)
 		}
 		for _, misfit := range []any{
 			int64(1), int64(0), "1", "OK", "", nil, true, 1.5, []any{}, yes[:3], append(slices.Clone(yes), int64(0)),
@@ -232,8 +232,8 @@ func TestAnAnswerThatDoesNotFitIsNoVote(t *testing.T) {
 			[]any{int64(-2), int64(0)}, []any{int64(-2), int64(-5)}, []any{int64(-1), int64(5)}, []any{[]any{yes}},
 			[]any{"1", "7", "1", "0"}, []any{int64(1), nil, int64(1), int64(0)}, []any{int64(1), errMisfit, int64(1), int64(0)},
 		} {
-			if a := answer(misfit); a != Refused {
-				t.Errorf("%s: %#v is %v", opNames[o], misfit, a)
+			if r := answer(misfit); r.answer != Refused || !r.unknown {
+				t.Errorf("%s: %#v is %+v", opNames[o], misfit, r)
 			}
 		}
 	}
