@@ -248,14 +248,14 @@ func oneOfSeveral(o op, answer byte) reply {
 	}
 }
 
-// endOfTokens is what no token reaches: below it, a script's numbers are exact.
-const endOfTokens = 1 << 53
+// isToken tells whether n can be a token: up to there a script's numbers are exact.
+func isToken(n int64) bool { return 0 < n && n < 1<<53 }
 
-// guardedReply reads the answer of a script that a safeguard has a part in: see scripts/guard.lua. What does
-// not fit may yet have set the key.
+// guardedReply reads the answer of a script that a safeguard has a part in: see scripts/guard.lua. What does not fit
+// may yet have set the key.
 func guardedReply(q *question, value []int64) reply {
 	switch {
-	case len(value) == 4 && (value[0] == 0 || value[0] == 1) && (q.counter == "" || 0 < value[1] && value[1] < endOfTokens):
+	case len(value) == 4 && (value[0] == 0 || value[0] == 1) && (q.counter == "" || !q.op.acquires() || isToken(value[1])):
 		r := reply{answer: Granted, counter: value[1], seconds: value[2], blind: value[3] == 1}
 		if value[0] == 0 {
 			r.answer = Gone
