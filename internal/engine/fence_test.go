@@ -259,7 +259,8 @@ func TestSynchronizeTellsItsToken(t *testing.T) {
 	servers := startAll(t, 1)
 	outer := realMutex(t, servers, fenced(10*time.Second))
 	plain := realMutex(t, servers, Settings{Expiration: 10 * time.Second})
-	if TokenFrom(context.Background()) != 0 || TokenFrom(nil) != 0 { //nolint:staticcheck
+	var none context.Context
+	if TokenFrom(context.Background()) != 0 || TokenFrom(none) != 0 {
 		t.Error("there is a token without a lock")
 	}
 	err := outer.Synchronize(context.Background(), "a", func(ctx context.Context) error {
