@@ -55,7 +55,7 @@ func guarded(random *rand.Rand, long bool) storm.Settings {
 	s := storm.Settings{
 		Nodes: []fleet.Persistence{fleet.Nothing, fleet.Everysec, fleet.Always, fleet.Nothing, fleet.Everysec},
 		Keep:  *keep, Mutexes: []string{"Guarded", "GuardedOnly"}, Processes: 4, Workers: 4, Keys: 2, Lossy: true,
-		Length: 9 * time.Second, Gap: 400 * time.Millisecond, ProcessGap: 2 * time.Second,
+		Length: 7 * time.Second, Gap: 400 * time.Millisecond, ProcessGap: 2 * time.Second,
 	}
 	if long {
 		vary(&s, random)
@@ -80,7 +80,7 @@ func unguarded(random *rand.Rand, long bool) storm.Settings {
 	s := storm.Settings{
 		Nodes: []fleet.Persistence{fleet.Nothing, fleet.Everysec, fleet.Always},
 		Keep:  *keep, Mutexes: []string{"Plain", "Fenced"}, Processes: 4, Workers: 4, Keys: 2,
-		Length: 14 * time.Second, Gap: 400 * time.Millisecond, ProcessGap: 2 * time.Second,
+		Length: 12 * time.Second, Gap: 400 * time.Millisecond, ProcessGap: 2 * time.Second,
 	}
 	if long {
 		vary(&s, random)

@@ -25,7 +25,7 @@ import (
 // or hangs now and then. It does so in laps; after each, when all is quiet, there must be no more goroutines, connections,
 // memory or keys than after the first, and after Close none.
 func TestSoak(t *testing.T) {
-	lap, laps := 4*time.Second, 2
+	lap, laps := 3*time.Second, 2
 	if *duration > 0 {
 		lap = min(*duration/4, 5*time.Minute)
 		laps = int(*duration / lap)
@@ -70,7 +70,7 @@ func TestSoak(t *testing.T) {
 
 	first.wantNoMore(t, "the first lap and the last", last)
 	before.wantNoMore(t, "Open and Close", after)
-	if all.locks < 500 {
+	if all.locks < 200 {
 		t.Errorf("%d locks: that shows little", all.locks)
 	}
 	for _, kind := range kinds {
