@@ -188,9 +188,9 @@ func TestTokensIncreaseThoughAllServersLoseTheirData(t *testing.T) {
 	d := with(guarded(fenced(on(urls(servers)...))), func(d *mutex.Definition) { d.Wait = mutex.Forever })
 	m := at(open(t, d), "k")
 	start := time.Now()
-	wantQuarantined(t, m, 5*time.Second, mutex.WithWait(0)) // so long it is with fencing, at least
+	wantQuarantined(t, m, 7*time.Second, mutex.WithWait(0)) // so long it is with fencing, at least
 	before := acquire(t, m)
-	if waited := time.Since(start); waited < 5*time.Second {
+	if waited := time.Since(start); waited < 7*time.Second {
 		t.Errorf("the quarantine was over after %v", waited)
 	}
 	release(t, before)

@@ -273,7 +273,7 @@ var fields = []Field{
 		Default: "off",
 		Description: "Whether a node that restarted, lost its data or is new stays without a vote until the longest lock that " +
 			"it may have forgotten has expired: the expiration, 1 % (or drift_factor, if that is more) of it, and 2 s; at least " +
-			"5 s with fencing. It is off by default because a fleet that is new refuses everybody for so long, and because " +
+			"7 s with fencing. It is off by default because a fleet that is new refuses everybody for so long, and because " +
 			"nodes that write all to disk (appendfsync always) do without.",
 		Examples: []string{"on"},
 		set:      func(m *Mutex, value any) { m.RestartGuard = value.(bool) },

@@ -61,7 +61,7 @@ func (p *parser) guard(d *draft, own settings) {
 func (d *draft) quarantine() time.Duration {
 	q := d.Expiration + time.Duration(float64(d.Expiration)*max(d.DriftFactor, 0.01)) + 2*time.Second
 	if d.Fencing {
-		q = max(q, 5*time.Second)
+		q = max(q, 7*time.Second)
 	}
 	return q
 }

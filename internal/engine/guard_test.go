@@ -29,7 +29,7 @@ func TestTheQuarantineOutlastsTheLongestLock(t *testing.T) {
 		{Settings{Expiration: 100 * time.Second, DriftFactor: 0.1, RestartGuard: true}, 112 * time.Second},
 		{Settings{Expiration: 100 * time.Second, RestartGuard: true}, 103 * time.Second},
 		{Settings{Expiration: 100 * time.Millisecond, RestartGuard: true}, 2101 * time.Millisecond},
-		{Settings{Expiration: 100 * time.Millisecond, RestartGuard: true, Fencing: true}, 5 * time.Second},
+		{Settings{Expiration: 100 * time.Millisecond, RestartGuard: true, Fencing: true}, 7 * time.Second},
 	} {
 		if got := c.settings.Quarantine(); got != c.want {
 			t.Errorf("%+v: quarantine is %v; want %v", c.settings, got, c.want)

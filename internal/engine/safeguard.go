@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// MaxSkew is how far a node's clock may be from this machine's for its vote to count under fencing.
+// MaxSkew is how far a node's clock may be from this machine's for its vote to count under fencing. It may be up to a second
+// more, for nodes tell whole seconds.
 const MaxSkew = 2 * time.Second
 
 // MinFencingMemory is the shortest that a fencing counter may outlive its last use: when it is gone, the next begins with
@@ -13,9 +14,9 @@ const MaxSkew = 2 * time.Second
 const MinFencingMemory = time.Second
 
 // leastQuarantine is what a restarted node must wait at least under fencing: its counters are lost, and begin again with
-// its clock, which must be beyond every token that was handed out with another node's. That is twice what a clock may be
-// wrong by, and a second, for tokens count in whole ones.
-const leastQuarantine = 2*MaxSkew + time.Second
+// its clock, which must be beyond every token that was handed out with another node's. That is twice what a clock that
+// votes may be wrong by, and a second, for counters begin with whole ones.
+const leastQuarantine = 2*(MaxSkew+time.Second) + time.Second
 
 // Quarantine is how long a node that may have lost its data does not vote for a mutex with these settings: until the
 // longest lock has expired, by a clock that is a little fast, and a bit more, since a server's uptime counts whole

@@ -15,7 +15,7 @@ func settings(lossy bool, length time.Duration) Settings {
 		Length: length, Gap: 400 * time.Millisecond, ProcessGap: time.Second, Expiration: time.Second,
 	}
 	if lossy {
-		s.Quarantine = 5 * time.Second
+		s.Quarantine = 7 * time.Second
 	}
 	return s
 }

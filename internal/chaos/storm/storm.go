@@ -58,7 +58,7 @@ func quarantine(c worker.Contestant) time.Duration {
 	case !c.Guard:
 		return 0
 	case c.Fencing:
-		return max(c.Expiration+c.Expiration/100+2*time.Second, 5*time.Second)
+		return max(c.Expiration+c.Expiration/100+2*time.Second, 7*time.Second)
 	default:
 		return c.Expiration + c.Expiration/100 + 2*time.Second
 	}
