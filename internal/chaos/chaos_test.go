@@ -15,6 +15,7 @@ import (
 // Where nodes may lose their data the mutexes have restart guards; elsewhere they need none. No two may hold a lock at once,
 // and tokens increase.
 func TestChaos(t *testing.T) {
+	t.Parallel() // with the control, which bears it
 	began := time.Now()
 	random := rand.New(rand.NewPCG(*seed, 1))
 	total := storm.NewOutcome()
@@ -109,6 +110,7 @@ func vary(s *storm.Settings, random *rand.Rand) {
 // The judges must be able to find what they look for: where nodes lose their data and nothing guards against that, there are
 // two holders before long.
 func TestWithoutRestartGuardTheJudgesFindViolations(t *testing.T) {
+	t.Parallel()
 	s := storm.Settings{
 		Name: "control", Keep: *keep, Nodes: []fleet.Persistence{fleet.Nothing, fleet.Nothing, fleet.Nothing},
 		Mutexes: []string{"Fenced"}, Processes: 4, Workers: 4, Keys: 8, Tenacious: true,

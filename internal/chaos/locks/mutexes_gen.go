@@ -129,7 +129,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		Doc:                  "is Guarded with locks that live nearly as long as a node's quarantine.",
 		URL:                  "${CHAOS_URL:-redis://localhost:6379}",
 		Key:                  "guarded_long:{resource:string}",
-		Expiration:           4 * time.Second,
+		Expiration:           5 * time.Second,
 		RetryInterval:        30 * time.Millisecond,
 		RetryJitter:          20 * time.Millisecond,
 		DriftFactor:          0.01,
@@ -581,7 +581,7 @@ func (m GuardedBrief) ExistsLock(ctx context.Context, resource string) (bool, er
 
 // GuardedLong is Guarded with locks that live nearly as long as a node's quarantine.
 //
-// It locks the key guarded_long:{resource:string} on one server. A lock expires after 4s unless it
+// It locks the key guarded_long:{resource:string} on one server. A lock expires after 5s unless it
 // is extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
 // lock. Each lock has a fencing token. A server that restarted has no vote until the locks that it
 // may have forgotten have expired.
@@ -613,7 +613,7 @@ func (m GuardedLong) Synchronize(ctx context.Context, resource string, fn func(c
 	return m.For(resource).Synchronize(ctx, fn, options...)
 }
 
-// AcquireLock takes the lock for 4s, or with [mutex.WithRenewal] until the caller releases it; it
+// AcquireLock takes the lock for 5s, or with [mutex.WithRenewal] until the caller releases it; it
 // does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
 // [mutex.ErrNoQuorum] if too few nodes could answer (and [mutex.ErrNodeQuarantined], if some
 // restarted lately), [mutex.ErrClosed] after Close, or that of ctx.
@@ -628,7 +628,7 @@ func (m GuardedLong) ReleaseLock(ctx context.Context, lock *GuardedLongLock) err
 	return mutex.ReleaseLock(ctx, lock)
 }
 
-// ExtendLock makes the lock last for at least expiration from now, which is 4s at most; it never
+// ExtendLock makes the lock last for at least expiration from now, which is 5s at most; it never
 // shortens it. The error is [mutex.ErrNotHeld] if the lock was released, has expired or is lost,
 // and [mutex.ErrNoQuorum] if too few nodes could answer: then it expires when it would have anyway.
 func (m GuardedLong) ExtendLock(ctx context.Context, lock *GuardedLongLock, expiration time.Duration) error {

@@ -18,6 +18,8 @@ import (
 	"github.com/mutexgen/mutexgen/internal/chaos/history"
 	"github.com/mutexgen/mutexgen/internal/chaos/locks"
 	"github.com/mutexgen/mutexgen/internal/chaos/worker"
+	"github.com/mutexgen/mutexgen/internal/engine"
+	"github.com/mutexgen/mutexgen/mutex"
 )
 
 // Settings are what a storm is made of.
@@ -46,22 +48,16 @@ type Settings struct {
 func (s Settings) of(all map[string]worker.Contestant) Settings {
 	for _, name := range s.Mutexes {
 		s.Expiration = max(s.Expiration, all[name].Expiration)
-		s.Quarantine = max(s.Quarantine, quarantine(all[name]))
+		s.Quarantine = max(s.Quarantine, quarantine(all[name].Definition))
 	}
 	return s
 }
 
-// quarantine is how long a node that lost its data has no vote, and a second more at most, since servers count their uptime
-// in whole ones.
-func quarantine(c worker.Contestant) time.Duration {
-	switch {
-	case !c.Guard:
-		return 0
-	case c.Fencing:
-		return max(c.Expiration+c.Expiration/100+2*time.Second, 7*time.Second)
-	default:
-		return c.Expiration + c.Expiration/100 + 2*time.Second
-	}
+// quarantine is how long a node that lost its data has no vote.
+func quarantine(d mutex.Definition) time.Duration {
+	return engine.Settings{
+		Expiration: d.Expiration, DriftFactor: d.DriftFactor, Fencing: d.Fencing, RestartGuard: d.RestartGuard,
+	}.Quarantine()
 }
 
 // Storm is one that rages.

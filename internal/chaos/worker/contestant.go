@@ -10,11 +10,8 @@ import (
 
 // Contestant is a generated mutex, whatever its type.
 type Contestant struct {
-	Name       string
-	Expiration time.Duration
-	Fencing    bool
-	Guard      bool
-	Acquire    func(ctx context.Context, resource string, options ...mutex.AcquireOption) (Lock, error)
+	mutex.Definition
+	Acquire func(ctx context.Context, resource string, options ...mutex.AcquireOption) (Lock, error)
 	// Extend and Release take what Acquire returned.
 	Extend  func(ctx context.Context, lock Lock, expiration time.Duration) error
 	Release func(ctx context.Context, lock Lock) error
@@ -35,7 +32,7 @@ func Contestants(m *locks.Mutexes) map[string]Contestant {
 	all := make(map[string]Contestant)
 	for _, d := range m.All() {
 		c := contestant(m, d.Name)
-		c.Name, c.Expiration, c.Fencing, c.Guard = d.Name, d.Expiration, d.Fencing, d.RestartGuard
+		c.Definition = d
 		all[d.Name] = c
 	}
 	return all
