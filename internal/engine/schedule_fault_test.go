@@ -40,11 +40,19 @@ var faults = []fault{
 		}
 		return all(ends)
 	}},
+	{"process cut off from most nodes", 2, func(s *schedule, f *actor) func() {
+		var ends []func()
+		links := s.anyProcess(f).links
+		for _, i := range f.random.Perm(len(links))[:len(links)/2+1] {
+			ends = append(ends, s.cut(links[i], true, true))
+		}
+		return all(ends)
+	}},
 	{"flaky link", 3, func(s *schedule, f *actor) func() {
 		l, share := s.anyLink(f), f.random.Float64()/2
 		return l.switched(func() { l.flaky = share }, func() { l.flaky = 0 })
 	}},
-	{"flaky network", 1, func(s *schedule, f *actor) func() {
+	{"flaky network", 3, func(s *schedule, f *actor) func() {
 		var ends []func()
 		share := f.random.Float64() / 3
 		for _, p := range s.everybody() {
@@ -136,6 +144,7 @@ var faults = []fault{
 		}
 		// For the nodes time goes on, for the processes only the wall clock does.
 		s.asleep.Add(int64(f.upTo(min(s.settings.Expiration*3/2, time.Second))))
+		s.awake()
 		return func() {}
 	}},
 	{"crashed process", 1, func(s *schedule, f *actor) func() {
@@ -176,6 +185,21 @@ var faults = []fault{
 			n.lostData = time.Now()
 		})
 	}},
+	{"power cut, without data", 1, func(s *schedule, f *actor) func() {
+		if !s.settings.RestartGuard {
+			return nil
+		}
+		var ends []func()
+		for _, n := range s.nodes {
+			if end := s.restart(n, func(n *simNode) {
+				n.flush()
+				n.lostData = time.Now()
+			}); end != nil {
+				ends = append(ends, end)
+			}
+		}
+		return all(ends)
+	}},
 	{"flushed", 2, func(s *schedule, f *actor) func() {
 		n := s.nodes[s.anyNode(f)]
 		if !s.mayForget(n, true) {
@@ -197,25 +221,40 @@ func (s *schedule) disturb(f *actor) {
 	}
 	for {
 		s.sleep(f.below(s.pace.fault))
-		s.mu.Lock()
-		ended := s.ended
-		s.mu.Unlock()
-		if ended {
+		if s.isOver() {
 			return
 		}
 		at, i := f.random.IntN(sum), 0
 		for ; at >= faults[i].weight; i++ {
 			at -= faults[i].weight
 		}
-		d := f.upTo(s.pace.outage)
-		end := faults[i].start(s, f)
-		if end == nil {
+		if f.random.IntN(3) > 0 {
+			s.strike(f, &faults[i])
 			continue
 		}
-		s.happened(faults[i].name)
-		s.log(f, faults[i].name, int64(d))
-		s.after(d, end)
+		s.mu.Lock()
+		ambusher := s.newActor("ambush %d", len(s.actors))
+		s.ambushes[ambushed[f.random.IntN(len(ambushed))]] = func() { s.strike(ambusher, &faults[i]) }
+		s.mu.Unlock()
 	}
+}
+
+// ambushed are the ops that faults wait for at times, so as to strike while the answer is on its way.
+var ambushed = [...]op{acquire, queue, handover, extend, extend, raise, raise, release}
+
+// strike has something go wrong, for a while.
+func (s *schedule) strike(f *actor, what *fault) {
+	d := f.upTo(s.pace.outage)
+	if s.isOver() {
+		return
+	}
+	end := what.start(s, f)
+	if end == nil {
+		return
+	}
+	s.happened(what.name)
+	s.log(f, what.name, int64(d))
+	s.after(d, end)
 }
 
 // endFaults mends everything.
@@ -241,6 +280,13 @@ func (s *schedule) endFaults() {
 		}
 	}
 	close(s.calm)
+}
+
+// isOver tells whether the faults are.
+func (s *schedule) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
 }
 
 func all(ends []func()) func() {
@@ -332,20 +378,11 @@ func (s *schedule) restart(n *simNode, lose func(*simNode)) func() {
 	return func() { n.with(s.up) }
 }
 
-// up starts a node that is down. Its mu is held.
+// up starts a node that is down, but one that was taken away. Its mu is held.
 func (s *schedule) up(n *simNode) {
-	if n.down && !(n == s.wrong && s.isCalm()) {
+	if n.down && !(n == s.wrong && s.isOver()) {
 		n.down = false
 		n.started = n.now()
-	}
-}
-
-func (s *schedule) isCalm() bool {
-	select {
-	case <-s.calm:
-		return true
-	default:
-		return false
 	}
 }
 

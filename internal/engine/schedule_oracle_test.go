@@ -18,12 +18,15 @@ type history struct {
 // obtained notes a lock that somebody has just got. Nobody else may rely on the key, and the lock must be good for
 // something: valid, at a quorum of the nodes, and with a token beyond all before.
 func (s *schedule) obtained(a *actor, p *process, lock *Lock) {
+	s.record.Lock()
+	defer s.record.Unlock()
+	until := time.Until(lock.Until())
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.counts.Holds++
-	s.note(a, "obtained", int64(s.name(lock.claim.owner)), lock.Token(), int64(time.Until(lock.Until())))
+	s.note(a, "obtained", int64(s.name(lock.claim.owner)), lock.Token(), int64(until))
+	s.mu.Unlock()
 	if lock.Err() != nil {
-		if lock.Err() != nil && !p.isClosing() {
+		if !p.isClosing() {
 			s.fail("%s got a lock that was over: %v", a.name, lock.Err())
 		}
 		return
@@ -50,7 +53,7 @@ func (s *schedule) obtained(a *actor, p *process, lock *Lock) {
 func (p *process) isClosing() bool { return p.engine.operations.Load()&closedBit != 0 }
 
 // check forgets the locks on a key that ended, and complains if more than one is left. Of two that are found valid the
-// second was found when it began, so at that moment both were. s.mu is held.
+// second was found when it began, so at that moment both were. s.record is held.
 func (s *schedule) check(h *history, key string) {
 	ended := func(l *Lock) bool { return l.Err() != nil }
 	if slices.ContainsFunc(h.over, func(l *Lock) bool { return !ended(l) }) {
@@ -80,7 +83,23 @@ func (s *schedule) check(h *history, key string) {
 	}
 }
 
-// watch looks at a lock at the last moment of its validity. s.mu is held.
+// awake looks for locks that ended while all machines were suspended, without a word to the engine, which may not have
+// noticed.
+func (s *schedule) awake() {
+	s.record.Lock()
+	defer s.record.Unlock()
+	for _, h := range s.histories {
+		for _, l := range h.valid {
+			l.mu.Lock()
+			if l.mutex.engine.clock.since(l.deadline) >= 0 {
+				h.over = append(h.over, l)
+			}
+			l.mu.Unlock()
+		}
+	}
+}
+
+// watch looks at a lock at the last moment of its validity. s.record is held.
 func (s *schedule) watch(lock *Lock) {
 	until := time.Until(lock.Until())
 	if until > time.Minute || until <= 1 {
@@ -90,8 +109,8 @@ func (s *schedule) watch(lock *Lock) {
 		if lock.Err() != nil {
 			return
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		s.record.Lock()
+		defer s.record.Unlock()
 		s.check(s.histories[lock.Key()], lock.Key())
 		if time.Until(lock.Until()) > 1 { // it has been lengthened
 			s.watch(lock)
@@ -134,7 +153,7 @@ func (s *schedule) bound() time.Duration {
 		n.mu.Unlock()
 	}
 	retry := s.settings.RetryInterval + s.settings.RetryJitter
-	return s.settings.Quarantine() + left + left/10 + min(retry, unsure) + 30*time.Second
+	return s.quarantine() + left + left/10 + min(retry, unsure) + 30*time.Second
 }
 
 // wantOnlyLeft checks that no keys stand but those of who crashed or forgot them, and those not beyond their time.

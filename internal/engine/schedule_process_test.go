@@ -196,7 +196,14 @@ func (w *worker) hold(ctx context.Context, lock *Lock, renewed bool) (forgets bo
 			s.count(func(n *counts) { n.Extended++ })
 		}
 	}
-	switch w.random.IntN(10) {
+	toItsEnd := func() {
+		if s.immortal {
+			w.nap(w.upTo(time.Second))
+		} else {
+			w.nap(time.Until(lock.Until()) + w.upTo(expiration))
+		}
+	}
+	switch w.random.IntN(12) {
 	case 0: // it forgets
 		s.mu.Lock()
 		forgets = !renewed && !s.ended && !s.immortal
@@ -207,23 +214,21 @@ func (w *worker) hold(ctx context.Context, lock *Lock, renewed bool) (forgets bo
 	case 1: // it is slow
 		w.nap(w.upTo(min(3*expiration, 5*time.Second)))
 	case 2, 3: // so slow that the lock ends, unless it is renewed
-		if !s.immortal {
-			w.nap(time.Until(lock.Until()) + w.upTo(expiration))
-		}
-	case 4:
+		toItsEnd()
+	case 4, 5:
 		w.nap(w.upTo(min(expiration/2, time.Second)))
 		extend(ctx)
-		w.nap(w.upTo(min(expiration, time.Second)))
-	case 5: // an extension is under way while it is released
+		toItsEnd()
+	case 6, 7: // an extension is under way while it is released
 		s.after(w.upTo(10*time.Millisecond), func() {
 			if lock.Extend(context.Background(), expiration) == nil {
 				s.count(func(n *counts) { n.Extended++ })
 			}
 		})
 		w.nap(w.upTo(10 * time.Millisecond))
-	case 6: // or several
+	case 8: // or several
 		for range 3 {
-			w.nap(w.upTo(expiration / 3))
+			w.nap(w.upTo(min(expiration/3, time.Second)))
 			extend(ctx)
 		}
 	default:

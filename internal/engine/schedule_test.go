@@ -44,7 +44,10 @@ type schedule struct {
 		taken map[int64]bool
 	}
 
-	mu        sync.Mutex // guards what follows; never held while an engine or a node is asked for anything but its state
+	record    sync.Mutex // guards what follows; comes before the nodes' and the engines'
+	histories map[string]*history
+
+	mu        sync.Mutex // guards what follows; comes after all others
 	counts    *counts
 	processes []*process
 	started   int // processes, in all
@@ -52,7 +55,8 @@ type schedule struct {
 	ended     bool
 	names     map[string]int // of owner values, in the order in which they came to the nodes
 	raised    map[string]bool
-	histories map[string]*history
+	// ambushes are the faults that come when a node has just carried out a question of an op.
+	ambushes map[op]func()
 	// left are the owner values, or the engines at their ends, of keys that stay until they expire.
 	left   []string
 	actors []*actor
@@ -261,7 +265,7 @@ func (s *schedule) cleanUp() {
 func newSchedule(t *testing.T, seed uint64, sum *counts) *schedule {
 	s := &schedule{
 		t: t, seed: seed, counts: sum, calm: make(chan struct{}), names: make(map[string]int), raised: make(map[string]bool),
-		histories: make(map[string]*history),
+		histories: make(map[string]*history), ambushes: make(map[op]func()),
 	}
 	s.times.taken = make(map[int64]bool)
 	a := &actor{random: s.newRandom("settings")}
@@ -279,7 +283,7 @@ func newSchedule(t *testing.T, seed uint64, sum *counts) *schedule {
 		fault:  time.Duration(20+r.IntN(400)) * time.Millisecond,
 		outage: time.Second,
 	}
-	if q := s.settings.Quarantine(); q > 0 {
+	if q := s.quarantine(); q > 0 {
 		s.pace.lasts = q*3/2 + a.below(q*3/2)
 		s.pace.think *= time.Duration(2 + s.pace.lasts/(1500*time.Millisecond))
 		s.pace.outage = s.pace.lasts / 3
@@ -292,12 +296,30 @@ func newSchedule(t *testing.T, seed uint64, sum *counts) *schedule {
 		// One node's clock is beyond all bounds. It must not vote, so that tokens don't begin with it. When all is to be well
 		// it is taken away.
 		s.wrong = s.nodes[r.IntN(len(s.nodes))]
-		s.wrong.ahead = (8*time.Second + a.below(time.Hour)) * time.Duration(1-2*r.IntN(2))
+		by := (8*time.Second + a.below(time.Hour)) * time.Duration(1-2*r.IntN(2))
+		s.wrong.ahead += by
+		s.wrong.started = s.wrong.started.Add(by)
+		if s.wrong.birth != 0 {
+			s.wrong.birth += by.Milliseconds()
+		}
 	}
 	for _, key := range s.keys {
 		s.histories[key] = new(history)
 	}
 	return s
+}
+
+// quarantine is how long a node must not vote after it may have lost its data, as the promise is, and not as the engine
+// has it.
+func (s *schedule) quarantine() time.Duration {
+	if !s.settings.RestartGuard {
+		return 0
+	}
+	q := s.settings.Expiration*(100+time.Duration(100*s.settings.DriftFactor))/100 + 2*time.Second
+	if s.settings.Fencing {
+		q = max(q, 5*time.Second)
+	}
+	return q
 }
 
 func rollSettings(a *actor) Settings {
@@ -316,7 +338,7 @@ func rollSettings(a *actor) Settings {
 	if r.IntN(4) == 0 {
 		settings.MaxHold = 2 * settings.Expiration
 	}
-	if r.IntN(4) == 0 { // so that answers may take longer than a lock is valid
+	if r.IntN(3) == 0 { // so that answers may take longer than a lock is valid
 		settings.NodeTimeout = min(time.Duration(float64(settings.Expiration)*(0.3+0.6*r.Float64())), 2*time.Second)
 	}
 	if r.IntN(8) == 0 {
@@ -340,12 +362,19 @@ func rollSettings(a *actor) Settings {
 // newNode is a node whose clock is wrong, within what the engine bears, and which is old or, under a guard, may be new.
 func (s *schedule) newNode(place int, a *actor) *simNode {
 	n := &simNode{keys: make(map[string]simKey), latency: simLatency, keepsJournal: true}
-	drift := s.settings.DriftFactor
+	drift := min(s.settings.DriftFactor, 0.02)
+	if s.settings.Fencing { // the bound is on what a clock is wrong by, in all
+		drift = 0.01
+	}
+	ahead := a.below(3200*time.Millisecond) - 1600*time.Millisecond
+	if a.random.IntN(2) == 0 {
+		ahead = 1600 * time.Millisecond * time.Duration(1-2*a.random.IntN(2))
+	}
 	n.simClock = simClock{
-		rate:   (2*a.random.Float64() - 1) * min(drift, 0.02) * 0.99,
+		rate:   (2*a.random.Float64() - 1) * drift * 0.99,
 		base:   time.Now(),
 		asleep: func() time.Duration { return time.Duration(s.asleep.Load()) },
-		ahead:  a.below(2400*time.Millisecond) - 1200*time.Millisecond,
+		ahead:  ahead,
 	}
 	n.started = n.now().Add(-time.Hour)
 	n.birth = n.started.UnixMilli()
@@ -377,6 +406,10 @@ func (s *schedule) heard(a *actor, q *question, r reply) {
 	if r.answer == Quarantined {
 		c.Quarantined++
 	}
+	if strike := s.ambushes[q.op]; strike != nil {
+		delete(s.ambushes, q.op)
+		s.after(time.Duration(1+q.milliseconds%7*10)*time.Microsecond, strike)
+	}
 	s.note(a, opNames[q.op]+" "+q.key, int64(s.name(q.owner)), int64(next), int64(r.answer), r.counter, r.seconds)
 }
 
@@ -390,8 +423,10 @@ func (s *schedule) name(owner string) int {
 	return n
 }
 
-// called is how the log calls an owner. s.mu is held.
+// called is how the log calls an owner.
 func (s *schedule) called(owner string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if n, ok := s.names[owner]; ok {
 		return fmt.Sprint("owner ", n)
 	}
