@@ -143,8 +143,16 @@ var faults = []fault{
 			return nil
 		}
 		// For the nodes time goes on, for the processes only the wall clock does.
-		s.asleep.Add(int64(f.upTo(min(s.settings.Expiration*3/2, time.Second))))
-		s.awake()
+		suspend := func(d time.Duration) {
+			s.asleep.Add(int64(d))
+			s.awake()
+		}
+		if f.random.IntN(2) == 0 {
+			suspend(f.upTo(min(s.settings.Expiration*3/2, time.Second)))
+			return func() {}
+		}
+		d := min(s.settings.Expiration/2, 3*time.Second) + f.below(min(s.settings.Expiration, 3*time.Second))
+		s.lieInWait(extend, func() { suspend(d) })
 		return func() {}
 	}},
 	{"crashed process", 1, func(s *schedule, f *actor) func() {
@@ -234,8 +242,19 @@ func (s *schedule) disturb(f *actor) {
 		}
 		s.mu.Lock()
 		ambusher := s.newActor("ambush %d", len(s.actors))
-		s.ambushes[ambushed[f.random.IntN(len(ambushed))]] = func() { s.strike(ambusher, &faults[i]) }
 		s.mu.Unlock()
+		s.lieInWait(ambushed[f.random.IntN(len(ambushed))], func() { s.strike(ambusher, &faults[i]) })
+	}
+}
+
+// lieInWait has f called when a node has just carried out a question of an op, unless all is to be well then.
+func (s *schedule) lieInWait(o op, f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ambushes[o] = func() {
+		if !s.isOver() {
+			f()
+		}
 	}
 }
 
@@ -245,9 +264,6 @@ var ambushed = [...]op{acquire, queue, handover, extend, extend, raise, raise, r
 // strike has something go wrong, for a while.
 func (s *schedule) strike(f *actor, what *fault) {
 	d := f.upTo(s.pace.outage)
-	if s.isOver() {
-		return
-	}
 	end := what.start(s, f)
 	if end == nil {
 		return
