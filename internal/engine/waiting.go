@@ -81,17 +81,21 @@ func (ln *line) latest(failed *failure) *failure {
 
 // pause waits until w may have something to do. It returns why w must leave: ctx's error, or ErrClosed.
 func (m *Mutex) pause(ctx context.Context, ln *line, w *waiter, p *patience) error {
-	timer := m.engine.timers.get(ln.pauseOf(w, p.due))
-	defer m.engine.timers.put(timer)
+	if pause := ln.pauseOf(w, p.due); pause > 0 {
+		timer := m.engine.timers.get(pause)
+		select {
+		case <-w.poked:
+		case <-timer.C:
+		case <-ctx.Done():
+		case <-m.engine.closing:
+		}
+		m.engine.timers.put(timer)
+	}
 	select {
-	case <-w.poked:
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	case <-m.engine.closing:
 		return ErrClosed
+	default:
+		return ctx.Err()
 	}
 }
 
