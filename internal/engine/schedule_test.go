@@ -317,7 +317,7 @@ func (s *schedule) quarantine() time.Duration {
 	}
 	q := s.settings.Expiration*(100+time.Duration(100*s.settings.DriftFactor))/100 + 2*time.Second
 	if s.settings.Fencing {
-		q = max(q, 5*time.Second)
+		q = max(q, 7*time.Second)
 	}
 	return q
 }
