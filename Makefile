@@ -9,9 +9,19 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 test: tools check
 	go build -race ./...
 	go test -race -p 1 -timeout 8m ./...
-	$(MAKE) test-bench
+	$(MAKE) test-faults test-bench test-chaos
 
 # bench is a module of its own, for its dependencies are.
+# What the race detector leaves no time for: the model within its full bounds, and thousands of schedules.
+.PHONY: test-faults
+test-faults:
+	go test ./internal/model
+	go test ./internal/engine -run '^TestSchedules$$' -schedules 4000
+
+.PHONY: test-chaos
+test-chaos:
+	cd internal/chaos && go vet ./... && go test -p 1 ./...
+
 .PHONY: test-bench
 test-bench:
 	cd bench && go vet ./... && go test -p 1 ./...
