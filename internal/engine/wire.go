@@ -47,7 +47,11 @@ type wire struct {
 }
 
 func newWire(options *redis.Options, hangUp context.CancelFunc) *wire {
-	return &wire{options: options, hangUp: hangUp, listeners: redis.NewClient(options)}
+	listening := *options
+	// When the connection breaks, go-redis makes another one and greets the server as it receives, without a deadline of ours;
+	// whoever wants to ask for a sign of life, or to close the subscription, waits for that.
+	listening.ReadTimeout, listening.WriteTimeout = handshakeTimeout, handshakeTimeout
+	return &wire{options: options, hangUp: hangUp, listeners: redis.NewClient(&listening)}
 }
 
 func (w *wire) close() error {
