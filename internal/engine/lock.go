@@ -183,8 +183,9 @@ func (l *Lock) lose(why error) {
 	extended, expiration := l.extended, l.expiration
 	l.mu.Unlock()
 	if extended && why != ErrClosed {
-		// Not before the keys expire by themselves: until then they keep others from whoever is slow to notice.
-		time.AfterFunc(m.drift(expiration)+m.nodeTimeout(expiration), func() { l.askRelease(m.engine.clock.now(), false).leave() })
+		// Not before the keys expire by themselves: until then they keep others from whoever is slow to notice. And not all
+		// that were lost in one moment at once.
+		time.AfterFunc(m.drift(expiration)+m.nodeTimeout(expiration)+m.engine.upTo(time.Millisecond), func() { l.askRelease(m.engine.clock.now(), false).leave() })
 	}
 }
 
