@@ -129,7 +129,8 @@ func (s *schedule) backing(lock *Lock, counters bool) int {
 		holds := n.look(lock.Key()) == lock.claim.owner
 		if counters {
 			value, ok := n.counter(counterKey(lock.Key()))
-			holds = holds && ok && value >= lock.Token()
+			// Or it has been forgotten, and the next one begins beyond the token.
+			holds = holds && ok && max(value, n.beginning()-1) >= lock.Token()
 		}
 		lost := s.settings.RestartGuard && n.lostData.After(since)
 		n.mu.Unlock()
