@@ -422,7 +422,8 @@ func (s *schedule) crash(p *process) {
 
 // mayForget tells whether a node can lose its data without anybody's quorum being lost with it. Under a guard that
 // notices, it may always. Otherwise each owner value that stands there must stand at a quorum of the others too, and for as
-// long as anybody relies on it; and each counter must not be larger than those of a quorum of the others.
+// long as anybody relies on it. Counters must not be lost then: the others' may be as large because of an attempt that is
+// under way, and has their votes already.
 func (s *schedule) mayForget(n *simNode, noticed bool) bool {
 	for _, other := range s.nodes {
 		other.mu.Lock()
@@ -433,6 +434,8 @@ func (s *schedule) mayForget(n *simNode, noticed bool) bool {
 		return false
 	case s.settings.RestartGuard && noticed:
 		return true
+	case s.settings.Fencing:
+		return false
 	case n.hung != nil: // and what it carries out later it would forget too
 		return false
 	}
@@ -445,18 +448,6 @@ func (s *schedule) mayForget(n *simNode, noticed bool) bool {
 			}
 		}
 		if owner != "" && elsewhere <= len(s.nodes)/2 {
-			return false
-		}
-	}
-	for counter := range n.counters {
-		value, _ := n.counter(counter)
-		elsewhere := 0
-		for _, other := range s.nodes {
-			if v, _ := other.counter(counter); other != n && v >= value {
-				elsewhere++
-			}
-		}
-		if value > 0 && elsewhere <= len(s.nodes)/2 {
 			return false
 		}
 	}
