@@ -20,7 +20,7 @@ var engineDir = filepath.Join("..", "engine")
 
 // needed are the beginnings of the names of those test files that catch mutants. The others are left out, for compiling them
 // takes as long as all the rest.
-var needed = []string{"sim_", "schedule", "main_test", "real_test"}
+var needed = []string{"sim_", "schedule", "main_test", "real_test", "wire_test"}
 
 // leaveOut hides the test files that are not needed.
 func leaveOut(replace map[string]string) error {
