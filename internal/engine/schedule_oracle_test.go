@@ -141,11 +141,18 @@ func (s *schedule) backing(lock *Lock, counters bool) int {
 	return count
 }
 
-// bound is within what everybody who waits at the end of the faults must have had the lock.
+// bound is within what everybody who waits at the end of the faults must have had the lock: the quarantine, the rest of
+// the last expiration, a retry, and what it takes to find out that nodes and connections are back. A quarantine that nobody
+// noticed before the end of another begins only with the next question.
 func (s *schedule) bound() time.Duration {
-	var left time.Duration // until the last key expires
+	const toFindOut = simReconnection + 2*checkInterval + 2*time.Second
+	var left time.Duration
+	quarantines := s.quarantine()
 	for _, n := range s.nodes {
 		n.mu.Lock()
+		if n.birth == 0 {
+			quarantines = 2 * s.quarantine()
+		}
 		for key := range n.keys {
 			if n.look(key) != "" && !s.immortal {
 				left = max(left, n.left(key))
@@ -154,7 +161,7 @@ func (s *schedule) bound() time.Duration {
 		n.mu.Unlock()
 	}
 	retry := s.settings.RetryInterval + s.settings.RetryJitter
-	return s.quarantine() + left + left/10 + min(retry, unsure) + 30*time.Second
+	return quarantines + left + left/10 + min(retry, unsure) + toFindOut
 }
 
 // wantOnlyLeft checks that no keys stand but those of who crashed or forgot them, and those not beyond their time.

@@ -67,8 +67,9 @@ func (c *counts) table() string {
 	row("locks lost", c.Lost)
 	row("second rounds for a token", c.Raises)
 	row("votes refused in quarantine", c.Quarantined)
+	row("longest wait after the faults, of its bound", fmt.Sprintf("%.0f %%", 100*c.Recovery))
 	for _, name := range slices.Sorted(maps.Keys(c.Faults)) {
-		row(name, c.Faults[name])
+		row("fault: "+name, c.Faults[name])
 	}
 	return b.String()
 }
@@ -104,17 +105,23 @@ func TestSchedules(t *testing.T) {
 		defer debug.SetGCPercent(debug.SetGCPercent(-1))
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 30))
 	}
+	var seed uint64
+	defer func() {
+		if t.Failed() {
+			t.Logf("seed %d: run it alone with go test ./internal/engine -run 'TestSchedules$' -schedules 1 -seed %d -v -events", seed, seed)
+		}
+	}()
 	for i := range uint64(many) {
 		if i%8 == 7 {
 			runtime.GC()
 		}
-		seed := *firstSeed + i
+		seed = *firstSeed + i
 		digest := runSchedule(t, seed, sum)
 		if os.Getenv(childVariable) != "" {
 			fmt.Printf("%s%d %016x\n", digestMark, seed, digest)
 		}
 		if t.Failed() {
-			t.Fatalf("seed %d: run it alone with go test ./internal/engine -run 'TestSchedules$' -schedules 1 -seed %d -events", seed, seed)
+			return
 		}
 	}
 	if os.Getenv(childVariable) != "" {

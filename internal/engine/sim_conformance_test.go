@@ -49,7 +49,7 @@ func TestSimulatedNodesAnswerAsServersDo(t *testing.T) {
 		server := miniredis.RunT(t)
 		now := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 		server.SetTime(now)
-		conform(t, "redis://"+server.Addr(), 40, true, func() time.Time { return now })
+		conform(t, "redis://"+server.Addr(), 20, true, func() time.Time { return now })
 	})
 }
 
