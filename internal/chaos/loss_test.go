@@ -181,10 +181,18 @@ func setAgain(t *testing.T, nodes []*fleet.Node, keys []string, from time.Time, 
 	return took
 }
 
+// lateness is what the end of validity may be noticed late by: a timer fires when its time has come, and not before. That the
+// keys still stand then is another bar.
+const lateness = 5 * time.Millisecond
+
 // problem says which bar was missed, if any.
 func (d *detections) problem() string {
 	name := fmt.Sprintf("%s, expiration %v", d.loss.name, d.mutex.Expiration)
-	if p99 := report.Quantile(0.99, d.took); p99 > d.bound() || len(d.took) == 0 {
+	limit := d.bound()
+	if !d.loss.refused {
+		limit += lateness
+	}
+	if p99 := report.Quantile(0.99, d.took); p99 > limit || len(d.took) == 0 {
 		return fmt.Sprintf("%s: of %d times p99 is %v, bound %v", name, len(d.took), p99, d.bound())
 	}
 	if d.loss.rival || d.loss.harmless {
