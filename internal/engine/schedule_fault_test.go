@@ -138,7 +138,7 @@ var faults = []fault{
 		s.anyProcess(f).stepped.Store(int64(f.below(400*time.Millisecond) - 200*time.Millisecond))
 		return func() {}
 	}},
-	{"machines suspended", 3, func(s *schedule, f *actor) func() {
+	{"machines suspended", 6, func(s *schedule, f *actor) func() {
 		if !s.suspends {
 			return nil
 		}
@@ -151,7 +151,8 @@ var faults = []fault{
 			suspend(f.upTo(min(s.settings.Expiration*3/2, time.Second)))
 			return func() {}
 		}
-		d := min(s.settings.Expiration/2, 3*time.Second) + f.below(min(s.settings.Expiration, 3*time.Second))
+		e := min(s.settings.Expiration, 3*time.Second)
+		d := e*2/5 + f.below(e*3/5) // so that the lock is over, but would not be with the extension
 		s.lieInWait(extend, func() { suspend(d) })
 		return func() {}
 	}},

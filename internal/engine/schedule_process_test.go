@@ -247,6 +247,7 @@ func (s *schedule) everybodyOnce(bound time.Duration) {
 	for _, p := range processes {
 		for _, key := range s.keys {
 			ctx, cancel := context.WithTimeout(context.Background(), s.unique(bound))
+			start := time.Now()
 			var lock *Lock
 			for lock == nil && ctx.Err() == nil { // who has not seen the lock held does not wait for the nodes to come back
 				s.sleep(a.below(20 * time.Millisecond))
@@ -257,6 +258,7 @@ func (s *schedule) everybodyOnce(bound time.Duration) {
 				cancel()
 				return
 			}
+			s.waited(start, bound)
 			s.sleep(a.below(time.Millisecond))
 			lock.Release(ctx)
 			cancel()

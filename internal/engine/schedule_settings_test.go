@@ -36,7 +36,7 @@ func newSchedule(t *testing.T, seed uint64, sum *counts) *schedule {
 	for i := range []int{1, 3, 3, 5}[r.IntN(4)] {
 		s.nodes = append(s.nodes, s.newNode(i, a))
 	}
-	if s.settings.Fencing && len(s.nodes) > 1 && r.IntN(8) == 0 {
+	if s.settings.Fencing && len(s.nodes) > 1 && r.IntN(5) == 0 {
 		// One node's clock is beyond all bounds. It must not vote, so that tokens don't begin with it. When all is to be well
 		// it is taken away.
 		s.wrong = s.nodes[r.IntN(len(s.nodes))]

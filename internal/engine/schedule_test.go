@@ -233,11 +233,16 @@ func (s *schedule) run() {
 		}
 		<-done
 	}
+	s.waited(calm, bound)
 	if !s.t.Failed() {
 		s.everybodyOnce(bound)
 	}
-	s.count(func(n *counts) { n.Recovery = max(n.Recovery, float64(time.Since(calm))/float64(bound)) })
 	s.cleanUp()
+}
+
+// waited notes how long somebody waited for the lock, with all nodes well.
+func (s *schedule) waited(since time.Time, bound time.Duration) {
+	s.count(func(n *counts) { n.Recovery = max(n.Recovery, float64(time.Since(since))/float64(bound)) })
 }
 
 // cleanUp waits until what nodes owe is paid, and the last key has expired, and checks that nothing is left.
