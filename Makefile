@@ -14,7 +14,6 @@ test: tools check
 	go test -race -p 1 -timeout 8m $(TIMED)
 	$(MAKE) test-faults test-bench test-chaos
 
-# bench is a module of its own, for its dependencies are.
 # What the race detector leaves no time for: the model within its full bounds, thousands of schedules, and deliberate bugs,
 # of which the go command does not know what they are made of, so that it must not take an old result for theirs.
 .PHONY: test-faults
@@ -23,6 +22,7 @@ test-faults:
 	go test -count 1 ./internal/mutants
 	go test ./internal/engine -run '^TestSchedules$$' -schedules 4000
 
+# internal/chaos and bench are modules of their own, for their dependencies are.
 .PHONY: test-chaos
 test-chaos:
 	cd internal/chaos && go vet ./... && go test -count 1 -p 1 ./...
