@@ -39,7 +39,8 @@ func TestScenarios(t *testing.T) {
 			}
 			file, findings := definition.Parse("mutexes.yaml", source)
 			var said bytes.Buffer
-			if err := findings.Write(&said, "mutexes.yaml", source); err != nil {
+			report := definition.Report{Sources: map[string][]byte{"mutexes.yaml": source}}
+			if err := report.Write(&said, findings); err != nil {
 				t.Fatal(err)
 			}
 			expect(t, filepath.Join(at, "findings.txt"), said.Bytes())

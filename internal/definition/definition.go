@@ -57,6 +57,20 @@ type Mutex struct {
 
 	// Position is where the definition's name stands.
 	Position Position
+
+	// places are where the values of its fields stand, in the mutex or in the defaults.
+	places map[string]Position
+}
+
+// At is where the value of the first of the fields stands that the mutex or the defaults give; if they give none of them,
+// where its name stands.
+func (m *Mutex) At(fields ...string) Position {
+	for _, field := range fields {
+		if at, ok := m.places[field]; ok {
+			return at
+		}
+	}
+	return m.Position
 }
 
 // Key is a key template: `account:{account_id:int64}:transfer`.

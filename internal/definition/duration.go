@@ -52,9 +52,9 @@ func duration(f *Field, text, tag string) (content any, hint string, err error) 
 	case err != nil:
 		hint := "write it as 10m, 200ms or 1h30m; " + unitsHint
 		switch lower := strings.ToLower(text); {
-		case mayBeForever && (nearest(text, []string{"forever"}) != "" || strings.HasPrefix(strings.Trim(lower, ".+"), "inf")):
+		case mayBeForever && (Nearest(text, []string{"forever"}) != "" || strings.HasPrefix(strings.Trim(lower, ".+"), "inf")):
 			hint = "did you mean forever?"
-		case f.Name == "max_hold" && nearest(text, []string{"forever", "none", "never", "unlimited", "infinite", ".inf"}) != "":
+		case f.Name == "max_hold" && Nearest(text, []string{"forever", "none", "never", "unlimited", "infinite", ".inf"}) != "":
 			hint = noLimitHint
 		case strings.HasSuffix(lower, "d") && strings.Trim(lower[:len(lower)-1], "0123456789") == "" && len(lower) > 1:
 			hint = "write days in hours: 24h; " + unitsHint

@@ -6,6 +6,9 @@ import (
 	"testing"
 )
 
+// report writes text with one source.
+func report(name, source string) Report { return Report{Sources: map[string][]byte{name: []byte(source)}} }
+
 func TestTheCaretStandsUnderTheColumn(t *testing.T) {
 	long := strings.Repeat("x", 150)
 	for _, test := range []struct {
@@ -29,8 +32,8 @@ func TestTheCaretStandsUnderTheColumn(t *testing.T) {
 		{"   ", 2, ""},
 	} {
 		var out strings.Builder
-		findings := Findings{{Position: Position{1, test.column}, Message: "m"}}
-		if err := findings.Write(&out, "f", []byte(test.line)); err != nil {
+		findings := Findings{{File: "f", Position: Position{1, test.column}, Message: "m"}}
+		if err := report("f", test.line).Write(&out, findings); err != nil {
 			t.Fatal(err)
 		}
 		_, got, _ := strings.Cut(out.String(), "\n")
@@ -42,15 +45,18 @@ func TestTheCaretStandsUnderTheColumn(t *testing.T) {
 
 func TestWriteShowsEachPartOfAFinding(t *testing.T) {
 	findings := Findings{
-		{Severity: Warning, Position: Position{2, 1}, Message: "odd", Related: []Related{{Position{1, 1}, "here"}, {Position{3, 2}, "there"}}},
-		{Position: Position{3, 2}, Message: "wrong", Hint: "do right"},
+		{Severity: Warning, File: "dir/m.yaml", Position: Position{2, 1}, Message: "odd",
+			Related: []Related{{"dir/m.yaml", Position{1, 1}, "here"}, {"other.yaml", Position{3, 2}, "there"}, {"third.yaml", Position{}, "all of it"}}},
+		{File: "dir/m.yaml", Position: Position{3, 2}, Message: "wrong", Hint: "do right"},
+		{File: "whole.go", Message: "missing"},
+		{Message: "broken pipe"},
 	}
 	var out strings.Builder
-	if err := findings.Write(&out, "dir/m.yaml", []byte("a\r\nb\r\ncd")); err != nil {
+	if err := report("dir/m.yaml", "a\r\nb\r\ncd").Write(&out, findings); err != nil {
 		t.Fatal(err)
 	}
-	want := "dir/m.yaml:2:1: warning: odd\n  b\n  ^\n  dir/m.yaml:1:1: here\n  dir/m.yaml:3:2: there\n" +
-		"dir/m.yaml:3:2: wrong\n  cd\n   ^\n  hint: do right\n"
+	want := "dir/m.yaml:2:1: warning: odd\n  b\n  ^\n  dir/m.yaml:1:1: here\n  other.yaml:3:2: there\n  third.yaml: all of it\n" +
+		"dir/m.yaml:3:2: wrong\n  cd\n   ^\n  hint: do right\nwhole.go: missing\nmutexgen: broken pipe\n"
 	if out.String() != want {
 		t.Errorf("got\n%s", out.String())
 	}
@@ -60,13 +66,15 @@ func TestWriteShowsEachPartOfAFinding(t *testing.T) {
 }
 
 func TestWriteOutlivesPositionsThatAreNotInTheSource(t *testing.T) {
-	findings := Findings{{Position: Position{9, 9}, Message: "m"}, {Message: "n"}, {Position: Position{1, 9}, Message: "o"}}
-	var out strings.Builder
-	if err := findings.Write(&out, "f", []byte("a")); err != nil || !strings.Contains(out.String(), "f:1:9: o\n") {
-		t.Errorf("%v: %s", err, out.String())
-	}
-	if err := findings.Write(&out, "f", nil); err != nil {
-		t.Error(err)
+	findings := Findings{{File: "f", Position: Position{9, 9}, Message: "m"}, {File: "f", Position: Position{-1, -1}, Message: "n"},
+		{File: "f", Position: Position{1, 9}, Message: "o"}}
+	for _, r := range []Report{report("f", "a"), report("f", ""), {}} {
+		for r.Format = range Format(len(FormatNames)) {
+			var out strings.Builder
+			if err := r.Write(&out, findings); err != nil || !strings.Contains(out.String(), "o") {
+				t.Errorf("%v: %s", err, out.String())
+			}
+		}
 	}
 }
 
@@ -75,8 +83,11 @@ type broken struct{}
 func (broken) Write([]byte) (int, error) { return 0, errors.New("broken") }
 
 func TestWriteReturnsTheWritersError(t *testing.T) {
-	if err := (Findings{{Position: Position{1, 1}, Message: "m"}}).Write(broken{}, "f", nil); err == nil {
-		t.Error("no error")
+	for format, name := range FormatNames {
+		r := Report{Format: Format(format)}
+		if err := r.Write(broken{}, Findings{{File: "f", Position: Position{1, 1}, Message: "m"}}); err == nil {
+			t.Errorf("no error of the format %s", name)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ func FuzzParse(f *testing.F) {
 				inside(related.Position)
 			}
 		}
-		if err := findings.Write(io.Discard, "mutexes.yaml", text); err != nil {
+		if err := report("mutexes.yaml", string(text)).Write(io.Discard, findings); err != nil {
 			t.Error(err)
 		}
 		if file == nil {

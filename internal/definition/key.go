@@ -229,7 +229,7 @@ func nearestType(name string) string {
 	case "uuid":
 		return "github.com/google/uuid.UUID"
 	}
-	return nearest(name, []string{"string", "int", "int64", "uint64", "bool"})
+	return Nearest(name, []string{"string", "int", "int64", "uint64", "bool"})
 }
 
 // badImportPath says what is wrong with an import path, in the spirit of golang.org/x/mod/module.CheckImportPath.

@@ -11,6 +11,16 @@ func (p *parser) node(text string) string { return p.identity(text).node }
 
 type identity struct{ server, node string }
 
+// Node is what tells the node of one URL from that of another. Where the URL depends on variables, Server is its text and
+// Database empty.
+type Node struct{ Server, Database string }
+
+// NodeOf is the node that a URL names: redis://h, redis://:password@H:6379/0 and rediss://h?db=0 are one.
+func NodeOf(url string) Node {
+	id := identify(url)
+	return Node{id.server, strings.TrimPrefix(strings.TrimPrefix(id.node, id.server), "/")}
+}
+
 func (p *parser) identity(text string) identity {
 	if id, ok := p.identities[text]; ok {
 		return id

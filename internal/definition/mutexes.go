@@ -68,7 +68,9 @@ func (p *parser) mutexes(items []value, defaults settings) []*draft {
 		drafts = append(drafts, d)
 	}
 	p.names(drafts)
-	p.sameKeys(drafts)
+	claims := p.claims(drafts)
+	p.sameKeys(claims)
+	p.bookkeeping(claims)
 	nameParameters(drafts)
 	return drafts
 }
@@ -136,7 +138,7 @@ func (p *parser) one(group string, level, in settings) {
 			}
 			p.report(Finding{Position: b.entry.at,
 				Message: fmt.Sprintf("%s stands beside %s; a mutex has one of them", b.field.Name, a.field.Name),
-				Related: []Related{{a.entry.at, "the other one"}}})
+				Related: []Related{{Position: a.entry.at, Label: "the other one"}}})
 		}
 	}
 }
@@ -152,7 +154,7 @@ func (p *parser) times(d *draft) {
 		finding := Finding{Position: d.at("retry_jitter"), Message: fmt.Sprintf("retry_jitter is %v, more than retry_interval, "+
 			"which is %v", d.RetryJitter, d.RetryInterval)}
 		if _, ok := d.in["retry_interval"]; ok {
-			finding.Related = []Related{{d.at("retry_interval"), "retry_interval"}}
+			finding.Related = []Related{{Position: d.at("retry_interval"), Label: "retry_interval"}}
 		}
 		p.report(finding)
 	}
@@ -184,7 +186,7 @@ func (p *parser) times(d *draft) {
 		case finding.Position == (Position{}):
 			finding.Position = s.entry.value.at
 		default:
-			finding.Related = append(finding.Related, Related{s.entry.value.at, field})
+			finding.Related = append(finding.Related, Related{Position: s.entry.value.at, Label: field})
 		}
 	}
 	p.report(finding)
@@ -205,7 +207,7 @@ func (p *parser) holds(d *draft, own settings) {
 		}
 		p.report(Finding{Severity: Warning, Position: d.at("max_hold"),
 			Message: "max_hold does not concern Synchronize, which renews no lock with renew: false",
-			Related: []Related{{d.at("renew"), "renew"}},
+			Related: []Related{{Position: d.at("renew"), Label: "renew"}},
 			Hint:    "remove one of them, unless it is for AcquireLock with mutex.WithRenewal"})
 	}
 	if d.MaxHold > d.Expiration {
@@ -219,9 +221,9 @@ func (p *parser) holds(d *draft, own settings) {
 			continue
 		}
 		whose = "its expiration"
-		other := Related{s.entry.value.at, field}
+		other := Related{Position: s.entry.value.at, Label: field}
 		if _, its := own[field]; its && !meant { // each mutex that the defaults don't suit is a finding of its own
-			other, finding.Position = Related{finding.Position, "max_hold"}, other.Position
+			other, finding.Position = Related{Position: finding.Position, Label: "max_hold"}, other.Position
 		}
 		finding.Related = append(finding.Related, other)
 	}

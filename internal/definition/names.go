@@ -86,7 +86,7 @@ func (p *parser) names(drafts []*draft) {
 		}
 		if first, ok := byName[d.Name]; ok {
 			p.report(Finding{Position: d.Position, Message: fmt.Sprintf("a second mutex with the name %s", quoted(d.Name)),
-				Related: []Related{{first.Position, "the first one"}}})
+				Related: []Related{{Position: first.Position, Label: "the first one"}}})
 			continue
 		}
 		byName[d.Name] = d
@@ -98,7 +98,7 @@ func (p *parser) names(drafts []*draft) {
 			p.report(Finding{Severity: Warning, Position: d.Position,
 				Message: fmt.Sprintf("%s overrides the url of both %s and %s", variable, first.Name, d.Name),
 				Hint:    "names that differ in more than upper and lower case have variables of their own",
-				Related: []Related{{first.Position, first.Name}}})
+				Related: []Related{{Position: first.Position, Label: first.Name}}})
 			continue
 		}
 		byVariable[variable] = d
@@ -108,7 +108,7 @@ func (p *parser) names(drafts []*draft) {
 		if other := byName[base]; ok && other != nil {
 			p.report(Finding{Position: d.Position,
 				Message: fmt.Sprintf("name %s collides with the type of the locks of %s", d.Name, base),
-				Hint:    "choose another name", Related: []Related{{other.Position, base}}})
+				Hint:    "choose another name", Related: []Related{{Position: other.Position, Label: base}}})
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// nearest is the candidate that the word probably means, or "". It allows one edit in three letters.
-func nearest(word string, candidates []string) string {
+// Nearest is the candidate that the word probably means, or "". It allows one edit in three letters.
+func Nearest(word string, candidates []string) string {
 	const longest = 64
 	if utf8.RuneCountInString(word) > longest {
 		return ""

@@ -78,7 +78,7 @@ func (p *parser) group(v value, what, hint string, seen placed) ([]string, bool)
 		if first, repeated := seen[server]; repeated && item.Value != "" {
 			p.report(Finding{Position: item.at, Message: "a server that is listed already",
 				Hint:    "the nodes must be independent: databases of one server fail together",
-				Related: []Related{{first, "the first one"}}})
+				Related: []Related{{Position: first, Label: "the first one"}}})
 			ok = false
 			continue
 		}

@@ -21,8 +21,7 @@ const othersLimit = 5
 // sameKeys reports mutexes that lock the same key on the same nodes, or may. Only those are compared whose keys begin
 // alike, which is not half a million pairs for a thousand mutexes: of two keys that can meet, the literal text that one
 // begins with is the beginning of that of the other.
-func (p *parser) sameKeys(drafts []*draft) {
-	claims := p.claims(drafts)
+func (p *parser) sameKeys(claims []*claim) {
 	literals := map[string][]*claim{}  // by their text
 	templates := map[string][]*claim{} // by the text before their first parameter
 	var lengths []int                  // of the texts in templates
@@ -117,7 +116,7 @@ func (p *parser) conflict(c *claim) {
 	}
 	for _, other := range c.others {
 		if severity == Warning || c.same(other) {
-			finding.Related = append(finding.Related, Related{other.position(), other.draft.label()})
+			finding.Related = append(finding.Related, Related{Position: other.position(), Label: other.draft.label()})
 		}
 	}
 	p.report(finding)

@@ -22,7 +22,7 @@ type parser struct {
 	identities map[string]identity
 }
 
-// Parse reads the definitions in source; name is the file's path. The File is nil exactly if one of the findings, which
+// Parse reads the definitions in source; name is the file's path, as the user named it. The File is nil exactly if one of the findings, which
 // are sorted by position, is an Error.
 func Parse(name string, source []byte) (*File, Findings) {
 	p := &parser{name: "the file", source: newSource(source)}
@@ -31,12 +31,14 @@ func Parse(name string, source []byte) (*File, Findings) {
 	}
 	file := p.file(source)
 	for i := range p.findings {
-		p.findings[i].Position = p.source.clamp(p.findings[i].Position)
-		for j := range p.findings[i].Related {
-			p.findings[i].Related[j].Position = p.source.clamp(p.findings[i].Related[j].Position)
+		finding := &p.findings[i]
+		finding.File, finding.Position = name, p.source.clamp(finding.Position)
+		for j := range finding.Related {
+			related := &finding.Related[j]
+			related.File, related.Position = name, p.source.clamp(related.Position)
 		}
 	}
-	p.findings.sort()
+	p.findings.Sort()
 	if p.findings.HasErrors() {
 		return nil, p.findings
 	}
@@ -139,6 +141,10 @@ func (p *parser) file(text []byte) *File {
 	}
 	drafts := p.mutexes(items, defaults)
 	for _, d := range drafts {
+		d.places = make(map[string]Position, len(d.in))
+		for field, s := range d.in {
+			d.places[field] = s.entry.value.at
+		}
 		file.Mutexes = append(file.Mutexes, d.Mutex)
 	}
 	return file
@@ -203,7 +209,7 @@ func resembling(name string, place Place) (resembled string, foreign bool) {
 		}
 		names = append(names, f.Name)
 	}
-	return nearest(name, names), false
+	return Nearest(name, names), false
 }
 
 func (p *parser) version(v value) {

@@ -38,7 +38,7 @@ mutexes:
 func rendered(text string) string {
 	_, findings := Parse("mutexes.yaml", []byte(text))
 	var out strings.Builder
-	if err := findings.Write(&out, "mutexes.yaml", []byte(text)); err != nil {
+	if err := report("mutexes.yaml", text).Write(&out, findings); err != nil {
 		return err.Error()
 	}
 	return out.String()
@@ -94,13 +94,36 @@ func TestTheExampleHasItsValues(t *testing.T) {
 		{Parameter: &Parameter{Name: "sku", GoName: "sku", Type: "string"}}}}
 
 	want := &File{Package: "locks", Mutexes: []Mutex{nightly, transfer, inventory}}
-	if got := accepted(t, example); !reflect.DeepEqual(got, want) {
+	got := accepted(t, example)
+	for i := range got.Mutexes {
+		got.Mutexes[i].places = nil
+	}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestAMutexKnowsWhereItsFieldsStand(t *testing.T) {
+	m := accepted(t, "version: 1\ndefaults: {expiration: 1m, wait: 1s}\nmutexes:\n- {name: A, url: redis://a, wait: 2s}\n").Mutexes[0]
+	for _, c := range []struct {
+		fields []string
+		want   Position
+	}{
+		{[]string{"url"}, Position{4, 18}},
+		{[]string{"wait"}, Position{4, 35}},
+		{[]string{"expiration_in_seconds", "expiration"}, Position{2, 24}},
+		{[]string{"key"}, Position{4, 10}},
+		{nil, Position{4, 10}},
+	} {
+		if got := m.At(c.fields...); got != c.want {
+			t.Errorf("At(%q) is %v, not %v", c.fields, got, c.want)
+		}
 	}
 }
 
 func TestAMutexWithoutFieldsHasTheBuiltInDefaults(t *testing.T) {
 	got := accepted(t, "version: 1\nmutexes:\n- name: A\n  url: redis://a\n").Mutexes[0]
+	got.places = nil
 	want := Mutex{Name: "A", URL: "redis://a", Key: Key{"red_mutex_lock", []Part{{Literal: "red_mutex_lock"}}},
 		Expiration: time.Hour, RetryInterval: 200 * time.Millisecond, RetryJitter: 100 * time.Millisecond, DriftFactor: 0.01,
 		PoolSize: 2, ReconnectionInterval: time.Second, Renew: true, FencingMemory: time.Hour, Position: Position{3, 9}}

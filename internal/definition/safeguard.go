@@ -15,7 +15,7 @@ func (p *parser) tokens(d *draft, own settings) {
 		finding := Finding{Position: s.entry.value.at, Message: "fencing_memory without fencing: the locks have no tokens to remember",
 			Hint: "write fencing: true beside it, or remove it"}
 		if _, ok := d.in["fencing"]; ok {
-			finding.Related = []Related{{d.at("fencing"), "fencing"}}
+			finding.Related = []Related{{Position: d.at("fencing"), Label: "fencing"}}
 		}
 		p.report(finding)
 	}
@@ -48,9 +48,9 @@ func (p *parser) guard(d *draft, own settings) {
 		if !ok {
 			continue
 		}
-		other := Related{s.entry.value.at, field}
+		other := Related{Position: s.entry.value.at, Label: field}
 		if _, its := own[field]; its && !meant { // each mutex that the defaults don't suit is a finding of its own
-			other, finding.Position = Related{finding.Position, "restart_guard"}, other.Position
+			other, finding.Position = Related{Position: finding.Position, Label: "restart_guard"}, other.Position
 		}
 		finding.Related = append(finding.Related, other)
 	}

@@ -105,7 +105,7 @@ func TestHostileFilesEndSoon(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 		var out strings.Builder
-		if err := findings.Write(&out, "mutexes.yaml", []byte(text)); err != nil {
+		if err := report("mutexes.yaml", text).Write(&out, findings); err != nil {
 			t.Error(err)
 		}
 		if out.Len() > 1<<20 {

@@ -85,7 +85,7 @@ func (p *parser) merged(v value, what string, depth int) ([]entry, bool) {
 		if first := find(entries, name.Value); first != nil {
 			if !v.aliased { // else it is reported where it stands
 				p.report(Finding{Position: name.at, Message: "field " + quoted(name.Value) + " stands here twice",
-					Related: []Related{{first.at, "the first one"}}})
+					Related: []Related{{Position: first.at, Label: "the first one"}}})
 			}
 			continue
 		}

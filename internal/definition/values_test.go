@@ -191,6 +191,7 @@ func TestValuesArriveInTheMutex(t *testing.T) {
 	got := accepted(t, mutexText("expiration_in_seconds: 90", "wait: forever", "retry_interval: 50ms", "retry_jitter: 5ms",
 		"drift_factor: 0.25", "node_timeout: 70ms", "pool_size: 5", "reconnection_interval: 3s", "renew: on", "max_hold: 4h", "fencing: true",
 		"fencing_memory: forever", "restart_guard: on", "replicas: 0", "key: a{{b}}", "doc: \"  one\\ntwo  \\n\\n\"")).Mutexes[0]
+	got.places = nil
 	want := Mutex{Name: "A", Doc: "  one\ntwo", URL: "redis://a", Key: Key{"a{{b}}", []Part{{Literal: "a{b}"}}},
 		Expiration: 90 * time.Second, Wait: Forever, RetryInterval: 50 * time.Millisecond, RetryJitter: 5 * time.Millisecond,
 		DriftFactor: 0.25, NodeTimeout: 70 * time.Millisecond, PoolSize: 5, ReconnectionInterval: 3 * time.Second,

@@ -18,7 +18,7 @@ func TestTheGeneratedFileIsWhatMutexesYAMLSays(t *testing.T) {
 	file, findings := definition.Parse(config, source)
 	if len(findings) > 0 {
 		var said bytes.Buffer
-		findings.Write(&said, config, source)
+		definition.Report{Sources: map[string][]byte{config: source}}.Write(&said, findings)
 		t.Fatal(said.String())
 	}
 	want, err := templates.Render(file, file.Package, "mutexes.yaml")
