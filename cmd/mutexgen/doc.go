@@ -2,7 +2,15 @@
 //
 // Usage:
 //
-//	mutexgen [generate] [-config mutexes.yaml] [-out mutexes_gen.go] [-package name]
+//	mutexgen [generate]  writes the Go file
+//	mutexgen check       says whether what was generated is up to date
+//	mutexgen diff        shows what generating would change
+//	mutexgen init        begins: a first mutexes.yaml, and what go generate needs
+//	mutexgen schema      prints a JSON Schema of mutexes.yaml, for editors
+//	mutexgen compat      says what a rolling deploy of changed definitions would break
+//	mutexgen acl         prints the Redis ACL rules under which the mutexes work
+//
+// Each has a manual of its own: mutexgen check -h. What every field of mutexes.yaml means stands in docs/configuration.md.
 //
 // A mutexes.yaml names the mutexes of an application, the Redis servers they live on, and their keys:
 //
@@ -14,9 +22,33 @@
 //	    key: report:nightly
 //	    expiration: 10m
 //
-// From it mutexgen writes a Go file with one type per mutex and a function Open. Nobody needs to edit that file; commit it
-// beside the code that uses it. To keep the two in step, put this line into a Go file of the package, and run go generate
-// whenever mutexes.yaml has changed:
+// No subcommand touches the network, or reads the environment's ${VAR}s: those in URLs are looked up when the application
+// opens its mutexes.
+//
+// # Findings and exit codes
+//
+// All that is wrong with a mutexes.yaml is listed at once, as file:line:col with the line itself and what may be meant.
+// Warnings are listed too, but stop nothing. Every subcommand takes
+//
+//	-format text    for people, the default; in colours on a terminal, unless NO_COLOR is set
+//	-format json    one object: {"findings": [{"severity", "file", "line", "column", "code", "message", "hint", "related"}]}
+//	-format github  annotations that GitHub shows beside the lines of a pull request
+//
+// for them. They go to the standard output where they are what was asked for, from check and compat, else to the standard
+// error. The exit code is
+//
+//	0  all is well; there may be warnings
+//	1  something is out of date (check), would change (diff), or breaks (compat)
+//	2  the definitions, the flags or the folder do not allow it
+//
+// # mutexgen generate
+//
+// Writes a Go file with one type per mutex and a function Open.
+//
+//	mutexgen [generate] [-config mutexes.yaml] [-out mutexes_gen.go] [-package name] [-format text]
+//
+// Nobody needs to edit that file; commit it beside the code that uses it. To keep the two in step, put this line into a Go
+// file of the package, and run go generate whenever mutexes.yaml has changed:
 //
 //	//go:generate go tool mutexgen
 //
@@ -25,14 +57,83 @@
 //	-config file    the definitions (default mutexes.yaml)
 //	-out file       the Go file to write (default mutexes_gen.go)
 //	-package name   the Go package of that file
+//	-format name    how findings are written: text, json or github
 //
 // Without -package the package is the one that mutexes.yaml asks for with its field package; else $GOPACKAGE, which go
 // generate sets, if the file is for the current folder; else it is named after the folder of the file.
 //
-// The Go file is written only if it would change, and never over a file that mutexgen did not write. If mutexes.yaml is
-// wrong, all that is wrong with it is listed on the standard error as file:line:col, and nothing is written. Warnings are
-// listed there too, but do not stop anything. Neither the network nor the environment's ${VAR}s are read: those in URLs are
-// looked up when the application opens its mutexes.
+// The Go file is written only if it would change, all at once, and never over a file that mutexgen did not write. If the
+// definitions are wrong, nothing is written.
 //
-// The exit code is 0 if the Go file is up to date now, and 2 if the definitions, the flags or the folder do not allow it.
+// # mutexgen check
+//
+// Says whether the definitions are valid, and what was generated from them is there, up to date, and still wanted. It
+// writes nothing, which makes it a check for CI:
+//
+//	mutexgen check [-format text] [folder ...]
+//	mutexgen check -config mutexes.yaml [-out mutexes_gen.go] [-package name] [-format text]
+//
+// It looks into the folders, and with /... at the end of one into those below as well, as the go command does; without any,
+// into the current one and all below. There it checks
+//
+//	every go:generate line that runs mutexgen, with the flags that stand there
+//	every mutexes.yaml that none of those lines names, as if mutexgen were run beside it
+//	every generated file: one that none of these generates is orphaned
+//
+// Line endings of Windows are no difference. If a Makefile or another program runs mutexgen, check each file with the flags
+// that stand there:
+//
+//	-config file    the definitions
+//	-out file       the Go file
+//	-package name   the Go package of that file
+//	-format name    how findings are written: text, json or github
+//
+// It exits with 1 if something has to be generated again or deleted, and with 2 if definitions are invalid.
+//
+// # mutexgen diff
+//
+// Shows what generating would change, as a unified diff that patch -p1 and git apply read.
+//
+//	mutexgen diff [-format text] [folder ...]
+//	mutexgen diff -config mutexes.yaml [-out mutexes_gen.go] [-package name] [-format text]
+//
+// It looks at the same files as mutexgen check, with the same flags:
+//
+//	-config file    the definitions
+//	-out file       the Go file
+//	-package name   the Go package of that file
+//	-format name    how findings are written: text, json or github
+//
+// It exits with 1 if there is a difference.
+//
+// # mutexgen init
+//
+// Begins in a folder of an application's module, the current one if none is named:
+//
+//	mutexgen init [-package name] [-format text] [folder]
+//
+// It writes a mutexes.yaml that explains itself, a mutexes.schema.json by which editors complete and check it, a gen.go with
+// the lines for go generate, and the first mutexes_gen.go, and says what to do next. It never overwrites a file: if one of
+// them is there, nothing is written.
+//
+//	-package name   the Go package; else that of the folder's Go files, else the one that the folder's name suggests
+//	-format name    how findings are written: text, json or github
+//
+// # mutexgen schema
+//
+// Prints a JSON Schema (draft-07) of mutexes.yaml.
+//
+//	mutexgen schema [-out mutexes.schema.json] [-format text]
+//
+// # mutexgen compat
+//
+// Compares the definitions with older ones.
+//
+//	mutexgen compat -against <git ref or file> [-config mutexes.yaml] [-format text]
+//
+// # mutexgen acl
+//
+// Prints, for each server, the smallest Redis ACL rule under which the mutexes work.
+//
+//	mutexgen acl [-config mutexes.yaml] [-user name] [-format text]
 package main

@@ -1,117 +1,91 @@
 package main
 
 import (
-	"errors"
-	"flag"
 	"fmt"
 	"go/token"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
+	"github.com/mutexgen/mutexgen/internal/targets"
 	"github.com/mutexgen/mutexgen/templates"
 )
 
 // generate is the subcommand that writes the Go file.
 func (e environment) generate(args []string) int {
-	flags := flag.NewFlagSet("mutexgen", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // the errors are printed below, the usage is ours
-	config := flags.String("config", "mutexes.yaml", "")
-	out := flags.String("out", "mutexes_gen.go", "")
-	packageName := flags.String("package", "", "")
+	i := e.invoke("generate")
+	config := i.flags.String("config", "mutexes.yaml", "")
+	out := i.flags.String("out", "mutexes_gen.go", "")
+	packageName := i.flags.String("package", "", "")
+	if _, exit, ok := i.parse(args, 0); !ok {
+		return exit
+	}
+	for name, path := range map[string]string{"config": *config, "out": *out} {
+		if path == "" {
+			return i.misused(fmt.Errorf("-%s needs the path of a file", name), "")
+		}
+	}
+	t := i.targetOf(*config, *out, *packageName)
+	source, ok := i.render(t)
+	if !ok {
+		return i.end(exitInvalid)
+	}
+	if err := writeGenerated(i.path(t.Out), source, isGoFileOfOurs); err != nil {
+		return i.end(i.fail(err))
+	}
+	return i.end(exitOK)
+}
 
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(e.stdout, manual())
-		return exitOK
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case err == nil && *config == "":
-		err = errors.New("-config needs the path of a file")
-	case err == nil && *out == "":
-		err = errors.New("-out needs the path of a file")
-	}
-	if err != nil {
-		fmt.Fprintf(e.stderr, "mutexgen: %v\n%s", err, usage)
-		return exitInvalid
-	}
+// targetOf is what the flags ask for in the current folder.
+func (e environment) targetOf(config, out, packageName string) targets.Target {
+	goPackage, _ := e.lookup("GOPACKAGE")
+	return targets.Target{Subcommand: "generate", Config: config, Out: out, Package: packageName, GoPackage: goPackage, Folder: "."}
+}
 
-	file, err := e.definitions(*config)
-	if err != nil {
-		return e.fail(err)
-	}
+// render returns what the target's file is to hold. It is not ok if that cannot be told, which is among the findings then.
+func (i *invocation) render(t targets.Target) (content []byte, ok bool) {
+	file := i.load(t.Config)
 	if file == nil {
-		return exitInvalid
+		return nil, false
 	}
-	name, err := e.packageName(*packageName, file, *out)
+	name, err := i.packageName(t, file)
 	if err != nil {
-		return e.fail(err)
+		i.fail(err)
+		return nil, false
 	}
-	source, err := templates.Render(file, name, filepath.Base(*config))
+	source, err := templates.Render(file, name, filepath.Base(t.Config))
 	if err != nil {
-		return e.fail(err)
+		i.fail(err)
+		return nil, false
 	}
-	if err := writeGenerated(e.path(*out), source); err != nil {
-		return e.fail(err)
-	}
-	return exitOK
+	return source, true
 }
-
-// definitions reads the definitions and reports what is to be said of them. The file is nil if they have errors.
-func (e environment) definitions(config string) (*definition.File, error) {
-	content, err := os.ReadFile(e.path(config))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &hinted{fmt.Errorf("there is no file %s", config), missingConfigHint}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the definitions: %w", err)
-	}
-	file, findings := definition.Parse(config, content)
-	if err := findings.Write(e.stderr, config, content); err != nil {
-		return nil, fmt.Errorf("report what is to be said of %s: %w", config, err)
-	}
-	if findings.HasErrors() {
-		return nil, nil
-	}
-	return file, nil
-}
-
-const missingConfigHint = `name another one with -config, or begin with this one:
-
-    version: 1
-    mutexes:
-      - name: NightlyReport
-        doc: makes sure that one replica at a time builds the report.
-        url: ${REDIS_URL:-redis://localhost:6379}
-        key: report:nightly
-        expiration: 10m
-`
 
 // packageName is the package of the generated file: the flag's, else that of the definitions, else go generate's if the
 // file is for the folder of the package that go generate runs in, else the one that the folder's name suggests.
-func (e environment) packageName(wanted string, file *definition.File, out string) (string, error) {
-	goPackage, _ := e.lookup("GOPACKAGE")
-	here, err := filepath.Abs(e.path("."))
+func (e environment) packageName(t targets.Target, file *definition.File) (string, error) {
+	here, err := filepath.Abs(e.path(t.Folder))
 	if err != nil {
 		return "", fmt.Errorf("find the current folder: %w", err)
 	}
-	folder, err := filepath.Abs(filepath.Dir(e.path(out)))
+	folder, err := filepath.Abs(filepath.Dir(e.path(t.Out)))
 	if err != nil {
-		return "", fmt.Errorf("find the folder of %s: %w", out, err)
+		return "", fmt.Errorf("find the folder of %s: %w", t.Out, err)
 	}
 	switch {
-	case wanted != "":
-		return checkPackage(wanted, "-package")
+	case t.Package != "":
+		return checkPackage(t.Package, "-package")
 	case file.Package != "":
 		return checkPackage(file.Package, "package in the definitions")
-	case goPackage != "" && folder == here:
-		return checkPackage(goPackage, "$GOPACKAGE")
+	case t.GoPackage != "" && folder == here:
+		return checkPackage(t.GoPackage, "$GOPACKAGE")
 	}
+	return packageOfFolder(folder)
+}
+
+// packageOfFolder is the package that a folder's name suggests.
+func packageOfFolder(folder string) (string, error) {
 	base := filepath.Base(folder)
 	name := strings.Map(func(r rune) rune {
 		if r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) {

@@ -1,12 +1,13 @@
 package main
 
 import (
-	_ "embed"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
 func main() {
@@ -17,12 +18,26 @@ func main() {
 // Exit codes.
 const (
 	exitOK      = 0
+	exitFound   = 1 // something is out of date, differs, or breaks
 	exitInvalid = 2 // invalid input or usage
 )
 
-// usage is printed on wrong usage; -h prints the whole manual.
-const usage = "usage: mutexgen [generate] [-config mutexes.yaml] [-out mutexes_gen.go] [-package name]\n" +
-	"       mutexgen -h prints the manual\n"
+// subcommand is what the command can do; its manual is a section of the package comment.
+type subcommand struct {
+	name string
+	run  func(e environment, args []string) int
+}
+
+// subcommands returns them in the order of the manual. The first is meant where none is named.
+func subcommands() []subcommand {
+	return []subcommand{
+		{"generate", environment.generate},
+		{"check", environment.check},
+		{"diff", environment.diff},
+		// init comes with schema.
+		// To come, each with its file: schema, compat, acl.
+	}
+}
 
 // environment is what the command sees of the machine it runs on.
 type environment struct {
@@ -33,17 +48,33 @@ type environment struct {
 	stderr io.Writer
 }
 
-// run is the command without the process around it: it returns the exit code. The first argument may name a subcommand;
-// without one it is generate.
+// run is the command without the process around it: it returns the exit code.
 func (e environment) run(args []string) int {
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		return e.generate(args)
+	all := subcommands()
+	if len(args) == 0 {
+		return all[0].run(e, args)
 	}
-	switch subcommand := args[0]; subcommand {
-	case "generate":
-		return e.generate(args[1:])
+	var names []string
+	for _, s := range all {
+		if s.name == args[0] {
+			return s.run(e, args[1:])
+		}
+		names = append(names, s.name)
+	}
+	switch name := args[0]; {
+	case name == "help":
+		return e.help(args[1:])
+	case name == "-h", name == "-help", name == "--help":
+		fmt.Fprint(e.stdout, manual())
+		return exitOK
+	case strings.HasPrefix(name, "-"):
+		return all[0].run(e, args)
 	default:
-		fmt.Fprintf(e.stderr, "mutexgen: there is no subcommand %q\n%s", subcommand, usage)
+		fmt.Fprintf(e.stderr, "mutexgen: there is no subcommand %q\n", name)
+		if near := definition.Nearest(name, names); near != "" {
+			fmt.Fprintf(e.stderr, "  hint: did you mean %s?\n", near)
+		}
+		fmt.Fprint(e.stderr, overview())
 		return exitInvalid
 	}
 }
@@ -54,36 +85,4 @@ func (e environment) path(name string) string {
 		return name
 	}
 	return filepath.Join(e.dir, name)
-}
-
-// fail reports err, with its hint if it has one.
-func (e environment) fail(err error) int {
-	fmt.Fprintf(e.stderr, "mutexgen: %v\n", err)
-	return exitInvalid
-}
-
-// hinted is an error with the advice what to do about it.
-type hinted struct {
-	err  error
-	hint string
-}
-
-func (h *hinted) Error() string { return h.err.Error() + "\n  hint: " + h.hint }
-
-func (h *hinted) Unwrap() error { return h.err }
-
-//go:embed doc.go
-var docSource string
-
-// manual is the package comment.
-func manual() string {
-	var b strings.Builder
-	for line := range strings.Lines(docSource) {
-		text, isComment := strings.CutPrefix(line, "//")
-		if !isComment {
-			break
-		}
-		b.WriteString(strings.TrimPrefix(text, " "))
-	}
-	return b.String()
 }

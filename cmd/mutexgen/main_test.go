@@ -116,24 +116,6 @@ func (s *sandbox) tree() string {
 	return tree.String()
 }
 
-func TestHelpPrintsTheManual(t *testing.T) {
-	for _, args := range [][]string{{"-h"}, {"--help"}, {"generate", "-h"}, {"-config", "x", "-help"}} {
-		s := newSandbox(t, "")
-		if code := s.run(args...); code != 0 || s.stderr.Len() > 0 {
-			t.Errorf("mutexgen %q: exit code %d, %s", args, code, &s.stderr)
-		}
-		manual := s.stdout.String()
-		for _, want := range []string{"Mutexgen writes typed Go", "\tmutexgen [generate] [-config", "-package name", "//go:generate go tool mutexgen", "exit code"} {
-			if !strings.Contains(manual, want) {
-				t.Errorf("the manual lacks %q:\n%s", want, manual)
-			}
-		}
-		if strings.Contains(manual, "package main") || strings.HasPrefix(manual, "//") {
-			t.Errorf("the manual is not only the comment:\n%s", manual)
-		}
-	}
-}
-
 func TestTheManualsYAMLWorks(t *testing.T) {
 	s := newSandbox(t, "")
 	if s.run("-h"); !strings.Contains(s.stdout.String(), "\tversion: 1\n") {
@@ -145,17 +127,6 @@ func TestTheManualsYAMLWorks(t *testing.T) {
 	s.succeed()
 }
 
-func TestTheHintForAMissingFileWorks(t *testing.T) {
-	s := newSandbox(t, "")
-	s.refuse(nil, "there is no file mutexes.yaml", "hint: name another one with -config")
-	_, yaml, found := strings.Cut(s.stderr.String(), "begin with this one:\n\n")
-	if !found {
-		t.Fatalf("there is no example:\n%s", &s.stderr)
-	}
-	s.write("mutexes.yaml", strings.ReplaceAll("\n"+yaml, "\n    ", "\n"))
-	s.succeed()
-}
-
 func TestWrongUsageIsRefused(t *testing.T) {
 	s := newSandbox(t, one)
 	for _, c := range []struct {
@@ -163,6 +134,11 @@ func TestWrongUsageIsRefused(t *testing.T) {
 		want string
 	}{
 		{[]string{"frobnicate"}, `there is no subcommand "frobnicate"`},
+		{[]string{"chekc"}, "there is no subcommand \"chekc\"\n  hint: did you mean check?\n"},
+		{[]string{"help", "chekc"}, "hint: did you mean check?\n"},
+		{[]string{"check", "-confg", "x"}, "flag provided but not defined: -confg\n  hint: did you mean -config?\n"},
+		{[]string{"check", "-format", "xml"}, "there is no format \"xml\"\n  hint: -format is one of text, json, github\n"},
+		{[]string{"check", "-config", "mutexes.yaml", "sub"}, "unexpected argument \"sub\""},
 		{[]string{"mutexes.yaml"}, `there is no subcommand "mutexes.yaml"`},
 		{[]string{""}, `there is no subcommand ""`},
 		{[]string{"-frobnicate"}, "flag provided but not defined: -frobnicate"},
@@ -173,6 +149,6 @@ func TestWrongUsageIsRefused(t *testing.T) {
 		{[]string{"generate", "more"}, `unexpected argument "more"`},
 		{[]string{"-config", "mutexes.yaml", "generate"}, `unexpected argument "generate"`},
 	} {
-		s.refuse(c.args, "mutexgen: "+c.want, "usage: mutexgen")
+		s.refuse(c.args, c.want, "usage:", " -h prints the manual\n")
 	}
 }

@@ -6,14 +6,19 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/mutexgen/mutexgen/templates"
 )
 
-// writeGenerated makes source the content of path, which it touches only if that changes it, and only if the file there
-// is a generated one.
-func writeGenerated(path string, source []byte) error {
+// isGoFileOfOurs says whether a file is one that mutexgen generated.
+func isGoFileOfOurs(content []byte) bool { return bytes.HasPrefix(content, []byte(templates.Header)) }
+
+// writeGenerated makes source the content of path, which it touches only if that changes more than the ends of lines, and
+// only if the file there is ours to overwrite.
+func writeGenerated(path string, source []byte, ours func(content []byte) bool) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // a rename would replace the link
 	}
@@ -30,12 +35,12 @@ func writeGenerated(path string, source []byte) error {
 		if err != nil {
 			return fmt.Errorf("read what the file to write holds: %w", err)
 		}
-		if bytes.Equal(existing, source) {
-			return nil
-		}
-		if !bytes.HasPrefix(existing, []byte(templates.Header)) {
-			return &hinted{fmt.Errorf("%s is not a generated file, it does not begin with %q", path, templates.Header),
+		if !ours(existing) {
+			return &hinted{fmt.Errorf("%s is not a file that mutexgen generated", path),
 				"name another file with -out, or move that one away"}
+		}
+		if same(existing, source) {
+			return nil
 		}
 	}
 	return writeAtomically(path, source, mode)
@@ -43,7 +48,11 @@ func writeGenerated(path string, source []byte) error {
 
 // writeAtomically writes a temporary file in the same folder and renames it: whoever reads path sees all of the old or
 // all of the new content, also after a crash. The temporary file's name does not end in .go, so that no build takes it in.
+// An interrupt (Ctrl-C) removes it; after a crash it stays, and can be deleted.
 func writeAtomically(path string, content []byte, mode fs.FileMode) (err error) {
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupted)
 	temporary, err := os.CreateTemp(filepath.Dir(path), ".mutexgen-*.tmp")
 	if err != nil {
 		return fmt.Errorf("write beside %s: %w", path, err)
@@ -62,6 +71,9 @@ func writeAtomically(path string, content []byte, mode fs.FileMode) (err error) 
 	}
 	if closeErr := temporary.Close(); err == nil {
 		err = closeErr
+	}
+	if err == nil && len(interrupted) > 0 {
+		err = errors.New("interrupted")
 	}
 	if err == nil {
 		err = os.Rename(temporary.Name(), path)

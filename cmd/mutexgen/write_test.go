@@ -22,14 +22,14 @@ func TestAFileThatIsNotGeneratedIsNeverOverwritten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSandbox(t, one)
 			s.write("mutexes_gen.go", content)
-			s.refuse(nil, "mutexes_gen.go is not a generated file", "hint: name another file with -out")
+			s.refuse(nil, "mutexes_gen.go is not a file that mutexgen generated", "hint: name another file with -out")
 		})
 	}
 }
 
 func TestTheDefinitionsThemselvesAreNeverOverwritten(t *testing.T) {
 	s := newSandbox(t, one)
-	s.refuse([]string{"-out", "mutexes.yaml"}, "mutexes.yaml is not a generated file")
+	s.refuse([]string{"-out", "mutexes.yaml"}, "mutexes.yaml is not a file that mutexgen generated")
 }
 
 func TestAnOlderGeneratedFileIsReplaced(t *testing.T) {
