@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -89,6 +90,23 @@ func (s *sandbox) read(name string) string {
 		s.t.Fatal(err)
 	}
 	return string(content)
+}
+
+func (s *sandbox) remove(name string) {
+	s.t.Helper()
+	if err := os.Remove(s.path(name)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// command runs another command in the current folder.
+func (s *sandbox) command(name string, args ...string) {
+	s.t.Helper()
+	command := exec.Command(name, args...)
+	command.Dir = s.dir
+	if output, err := command.CombinedOutput(); err != nil {
+		s.t.Fatalf("%s %q: %v\n%s", name, args, err, output)
+	}
 }
 
 // tree is everything in and around the current folder, with contents.
