@@ -32,6 +32,9 @@ func check(file *definition.File, packageName string) error {
 	if !token.IsIdentifier(packageName) || packageName == "_" {
 		return fmt.Errorf("%q cannot be a package name", packageName)
 	}
+	if packageName == "documentation" {
+		return errors.New("documentation cannot be a package name: Go leaves out every file of such a package")
+	}
 	// What stands for each top-level identifier of the file, and for each member of Mutexes.
 	owners := map[string]string{"Mutexes": "the type Mutexes", "Open": "the function Open"}
 	members := map[string]string{"All": "the method All", "Close": "the method Close", "Held": "the method Held"}
@@ -94,9 +97,9 @@ func checkType(parameter definition.Parameter) error {
 }
 
 // isImportPath reports whether text can stand in an import declaration: elements of letters, digits and a few signs, no
-// relative path. "C" is no package, it switches on cgo.
+// relative path. "C" is no package, it switches on cgo, and "unsafe" has no type with methods.
 func isImportPath(text string) bool {
-	if text == "C" || path.IsAbs(text) || path.Clean(text) != text {
+	if text == "C" || text == "unsafe" || path.IsAbs(text) || path.Clean(text) != text {
 		return false
 	}
 	for _, element := range strings.Split(text, "/") {

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestNothingButIdentifiersReachesTheCode(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range notIdentifiers {
+	for _, text := range append(slices.Clone(notIdentifiers), "documentation") {
 		if _, err := Render(&definition.File{Mutexes: []definition.Mutex{nightly()}}, text, "mutexes.yaml"); err == nil {
 			t.Errorf("%q is accepted as a package", text)
 		}
@@ -43,7 +44,7 @@ func TestNothingButIdentifiersReachesTheCode(t *testing.T) {
 }
 
 func TestNothingButImportPathsIsImported(t *testing.T) {
-	for _, path := range []string{"C", ".", "..", "./x", "../x", "/x", "x/", "x//y", "x/../y", "x y", "x\"y", "x`y", "x\ny", "x;y",
+	for _, path := range []string{"C", "unsafe", ".", "..", "./x", "../x", "/x", "x/", "x//y", "x/../y", "x y", "x\"y", "x`y", "x\ny", "x;y",
 		"x\\y", "x\x00", "\xff", "x\u2028", "http://x", "x*", "x\ufffd"} {
 		m := keyedBy(definition.Parameter{Name: "a", GoName: "a", Type: "T", Import: path})
 		if _, err := Render(&definition.File{Mutexes: []definition.Mutex{m}}, "locks", "mutexes.yaml"); err == nil {

@@ -71,14 +71,17 @@ func (p *parser) locksCounters(c *claim, found []*counters) {
 	if len(found) == 0 {
 		return
 	}
-	severity, can := Warning, "can lock keys at which nodes keep"
+	severity, can, what := Warning, "can lock", "a key"
 	first := found[0]
 	if i := slices.IndexFunc(found, c.isAt); i >= 0 {
-		first, severity, can = found[i], Error, "locks the key at which nodes keep"
+		first, severity, can = found[i], Error, "locks"
+		if c.key.literal {
+			what = "the key"
+		}
 	}
 	finding := Finding{Severity: severity, Position: c.position(), Hint: "give it another key",
-		Message: fmt.Sprintf("%s %s the fencing counters of %s: %s", c.draft.label(), can, first.of.draft.label(),
-			quoted(c.draft.Key.Template))}
+		Message: fmt.Sprintf("%s %s %s at which nodes keep a fencing counter of %s: %s", c.draft.label(), can, what,
+			first.of.draft.label(), quoted(c.draft.Key.Template))}
 	for _, f := range found {
 		if severity == Warning || c.isAt(f) {
 			finding.Related = append(finding.Related, Related{Position: f.of.position(), Label: f.of.draft.label()})
@@ -97,9 +100,12 @@ func (p *parser) locksBirth(c, guarded *claim) {
 	if c.key.literal && (len(c.draft.Cluster) < 2 || c.location.groups == guarded.location.groups) {
 		severity, can = Error, "locks"
 	}
+	key := quoted(birthKey)
+	if !c.key.literal {
+		key += ": " + quoted(c.draft.Key.Template)
+	}
 	finding := Finding{Severity: severity, Position: c.position(), Hint: "give it another key",
-		Message: fmt.Sprintf("%s %s %s, where nodes with a restart guard keep when their data began: %s", c.draft.label(), can,
-			quoted(birthKey), quoted(c.draft.Key.Template)),
+		Message: fmt.Sprintf("%s %s the key at which nodes keep when their data began: %s", c.draft.label(), can, key),
 		Related: []Related{{Position: guarded.draft.at("restart_guard"), Label: "restart_guard"}}}
 	p.report(finding)
 }

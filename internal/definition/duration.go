@@ -2,6 +2,7 @@ package definition
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -52,6 +53,8 @@ func duration(f *Field, text, tag string) (content any, hint string, err error) 
 	case err != nil:
 		hint := "write it as 10m, 200ms or 1h30m; " + unitsHint
 		switch lower := strings.ToLower(text); {
+		case f.Kind == Wait && slices.Contains([]string{"none", "never", "no", "false", "off"}, lower):
+			hint = "not to wait, write 0"
 		case mayBeForever && (Nearest(text, []string{"forever"}) != "" || strings.HasPrefix(strings.Trim(lower, ".+"), "inf")):
 			hint = "did you mean forever?"
 		case f.Name == "max_hold" && Nearest(text, []string{"forever", "none", "never", "unlimited", "infinite", ".inf"}) != "":

@@ -95,6 +95,7 @@ var fields = []Field{
 		Name: "package", Kind: Package, In: InFile,
 		Description: "The Go package of the generated file; else $GOPACKAGE, else the folder's name.",
 		Examples:    []string{"locks"},
+		Foreign:     []string{"package_name", "pkg"},
 	},
 	{
 		Name: "defaults", Kind: Defaults, In: InFile,
@@ -103,6 +104,7 @@ var fields = []Field{
 	{
 		Name: "mutexes", Kind: Mutexes, In: InFile,
 		Description: "The mutexes.",
+		Foreign:     []string{"mutex", "locks", "lock"},
 	},
 	{
 		Name: "name", Kind: Name, In: InMutex,

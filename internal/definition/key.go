@@ -70,7 +70,11 @@ func parseKey(template string) (Key, []problem) {
 			r.wrong(r.at, "a literal brace is written }}", "a closing brace without an opening one")
 			r.at++
 		case unicode.IsControl(c):
-			r.wrong(r.at, "", "control character %U in the key", c)
+			hint := ""
+			if c == '\n' && r.at == len(r.text)-1 {
+				hint = "in YAML, |- and >- are | and > without the line break at the end"
+			}
+			r.wrong(r.at, hint, "control character %U in the key", c)
 			r.at++
 		default:
 			r.literal.WriteRune(c)
@@ -155,8 +159,8 @@ func (r *keyReader) parameter(offset int, content string) (Parameter, bool) {
 			"an empty parameter")
 		return Parameter{}, false
 	case !parameterName(name):
-		hint := "lower-case letters, digits and underscores, or lowerCamel"
-		if suggestion := strings.Join(words(asciiWord(name)), "_"); parameterName(strings.ToLower(suggestion)) {
+		hint := "letters a to z, digits and underscores, a letter first; or lowerCamel"
+		if suggestion := strings.Join(words(asciiWord(name)), "_"); parameterName(strings.ToLower(suggestion)) && isASCII(name) {
 			hint = "for example " + strings.ToLower(suggestion)
 		}
 		r.wrong(offset, hint, "parameter name %s", badName(name))
@@ -205,6 +209,10 @@ func badName(name string) string {
 	return quoted(name) + " is not a lower_snake or lowerCamel identifier"
 }
 
+func isASCII(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
+}
+
 // asciiWord replaces what cannot be in a parameter's name.
 func asciiWord(name string) string {
 	return strings.Map(func(r rune) rune {
@@ -239,6 +247,9 @@ func badImportPath(imported string) string {
 	}
 	if imported == "C" {
 		return "is no package: it switches on cgo"
+	}
+	if imported == "unsafe" {
+		return "has no fmt.Stringer in it"
 	}
 	if path.Clean(imported) != imported || strings.HasPrefix(imported, "/") {
 		return "is not a clean path"

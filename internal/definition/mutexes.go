@@ -37,6 +37,7 @@ func (p *parser) mutexes(items []value, defaults settings) []*draft {
 	builtIn := builtIns()
 	var drafts []*draft
 	for _, item := range items {
+		p.unmerged = false
 		entries, ok := p.fields(item, "a mutex")
 		if !ok {
 			continue
@@ -46,10 +47,10 @@ func (p *parser) mutexes(items []value, defaults settings) []*draft {
 		d.Position = item.at
 		if s, ok := own["name"]; ok {
 			d.Position = s.entry.value.at
-		} else {
+		} else if !p.unmerged {
 			p.errorf(item.at, "for example name: NightlyReport", "a mutex without a name")
 		}
-		if !d.in.has(oneLocation) {
+		if !d.in.has(oneLocation) && !p.unmerged {
 			p.errorf(d.Position, "give it url, servers or cluster, or put one of them in defaults",
 				"a mutex without url, servers or cluster")
 		}
@@ -175,6 +176,9 @@ func (p *parser) times(d *draft) {
 		message = fmt.Sprintf("expiration %v is too short for %s, which is %v, and a drift of %v", d.Expiration, which, budget,
 			drift)
 		hint = "a longer expiration, or a shorter node_timeout"
+		if drift > budget {
+			hint = "a longer expiration, or a smaller drift_factor"
+		}
 	default:
 		return
 	}

@@ -26,8 +26,8 @@ func TestNamesAreExportedIdentifiers(t *testing.T) {
 		"All":              `name All collides with the method Mutexes.All of the generated file|choose another name`,
 		"Held":             `name Held collides with the method Mutexes.Held of the generated file|choose another name`,
 		"open":             `name "open" is not exported in Go|an exported Go identifier has letters, digits and underscores, and begins with an upper-case letter`,
-		"7":                `name must be an exported Go identifier; this is a number|put it in quotes: "7"`,
-		"true":             `name must be an exported Go identifier; this is a boolean|put it in quotes: "true"`,
+		"7":                `name must be an exported Go identifier; this is a number|for example X7`,
+		"true":             `name must be an exported Go identifier; this is a boolean|for example True`,
 	} {
 		got := headlines("version: 1\nmutexes:\n- name: " + name + "\n  url: redis://a\n")
 		got = strings.TrimPrefix(got, "3:9: ")

@@ -2,6 +2,7 @@ package definition
 
 import (
 	"fmt"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 )
@@ -31,6 +32,11 @@ func (p *parser) cluster(v value) (any, bool) {
 	}
 	if len(groups) == 0 {
 		p.errorf(v.at, groupHint, "cluster has no groups")
+		return nil, false
+	}
+	if !slices.ContainsFunc(groups, func(group value) bool { return group.Kind != yaml.ScalarNode }) {
+		p.errorf(v.at, "the servers of a single group go into servers", "cluster must be a list of groups, each a list of URLs; "+
+			"this is a list without groups")
 		return nil, false
 	}
 	if len(groups) >= tieLimit {
@@ -68,7 +74,11 @@ func (p *parser) group(v value, what, hint string, seen placed) ([]string, bool)
 	servers := make([]string, 0, len(items))
 	for _, item := range items {
 		if item.Kind != yaml.ScalarNode || kindOf(item) != "text" {
-			p.wrongKind(item, "a node", "a URL", "")
+			hint := ""
+			if item.Kind == yaml.SequenceNode && what == "servers" {
+				hint = "groups of servers go into cluster"
+			}
+			p.wrongKind(item, "a node", "a URL", hint)
 			ok = false
 			continue
 		}

@@ -70,6 +70,7 @@ func (c *claim) among(candidates []*claim, m *meeting) {
 			first, second = c, other
 		}
 		if len(second.others) >= othersLimit || first == second || slices.Contains(second.others, first) ||
+			c.draft.Name != "" && c.draft.Name == other.draft.Name || // which is wrong already
 			!c.location.meets(other.location) || !m.possible(&c.key, &other.key) {
 			continue
 		}
@@ -111,8 +112,11 @@ func (p *parser) conflict(c *claim) {
 	}
 	finding := Finding{Severity: severity, Position: c.position(),
 		Message: fmt.Sprintf("%s and %s %s", first.draft.label(), c.draft.label(), what)}
-	if c.draft.key.Node == nil {
+	switch {
+	case c.draft.key.Node == nil, severity == Error:
 		finding.Hint = "give it a key of its own"
+	case first.key.shape != c.key.shape:
+		finding.Hint = "begin each key with a text of its own"
 	}
 	for _, other := range c.others {
 		if severity == Warning || c.same(other) {

@@ -65,36 +65,37 @@ func TestTemplatesThatCanMeet(t *testing.T) {
 
 func TestTheSameKeyOnTheSameNodes(t *testing.T) {
 	const name = "hint: give it a key of its own\n"
+	const begin = "hint: begin each key with a text of its own\n"
 	for _, test := range []struct{ a, b, want string }{
-		{"url: redis://a, key: k", "url: redis://a, key: k", "4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n"},
-		{"url: redis://a, key: k", "url: 'rediss://u@A:6379/0', key: k", "4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n"},
-		{"url: redis://a, key: k", "servers: [redis://a], key: k", "4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n"},
+		{"url: redis://a, key: k", "url: redis://a, key: k", "4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n" + name},
+		{"url: redis://a, key: k", "url: 'rediss://u@A:6379/0', key: k", "4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n" + name},
+		{"url: redis://a, key: k", "servers: [redis://a], key: k", "4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n" + name},
 		{"url: redis://a, key: k", "url: redis://a/1, key: k", ""},
 		{"url: redis://a, key: k", "url: redis://b, key: k", ""},
 		{"url: redis://a, key: k", "url: redis://a, key: l", ""},
-		{"url: '${A}', key: k", "url: '${A}', key: k", "4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n"},
+		{"url: '${A}', key: k", "url: '${A}', key: k", "4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n" + name},
 		{"url: '${A}', key: k", "url: '${B}', key: k", ""},
 		{"url: redis://a", "url: redis://a", "4:10: A and B lock the same key on the same nodes: \"red_mutex_lock\"\n3:10: A\n" + name},
 		{"url: redis://a, key: 'k:{x:int}'", "url: redis://a, key: 'k:{y:int64}'",
-			"4:%d: A and B lock the same key on the same nodes: \"k:{y:int64}\"\n3:%d: A\n"},
+			"4:%d: A and B lock the same key on the same nodes: \"k:{y:int64}\"\n3:%d: A\n" + name},
 		{"url: redis://a, key: 'k:{x:string}'", "url: redis://a, key: k:b",
-			"4:%d: warning: A and B can lock the same key on the same nodes: \"k:{x:string}\" and \"k:b\"\n3:%d: A\n"},
+			"4:%d: warning: A and B can lock the same key on the same nodes: \"k:{x:string}\" and \"k:b\"\n3:%d: A\n" + begin},
 		{"url: redis://a, key: k:b", "url: redis://a, key: 'k:{x:string}'",
-			"4:%d: warning: A and B can lock the same key on the same nodes: \"k:b\" and \"k:{x:string}\"\n3:%d: A\n"},
+			"4:%d: warning: A and B can lock the same key on the same nodes: \"k:b\" and \"k:{x:string}\"\n3:%d: A\n" + begin},
 		{"url: redis://a, key: '{x:string}'", "url: redis://a, key: 'k:{x:string}'",
-			"4:%d: warning: A and B can lock the same key on the same nodes: \"{x:string}\" and \"k:{x:string}\"\n3:%d: A\n"},
+			"4:%d: warning: A and B can lock the same key on the same nodes: \"{x:string}\" and \"k:{x:string}\"\n3:%d: A\n" + begin},
 		{"url: redis://a, key: 'user:{id:int64}'", "url: redis://a, key: user:admin", ""},
 		{"servers: [redis://a, redis://b, redis://c], key: k", "servers: [redis://c, redis://b, redis://a], key: k",
-			"4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n"},
+			"4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n" + name},
 		{"servers: [redis://a, redis://b, redis://c], key: k", "url: redis://b, key: k",
 			"4:%d: warning: A and B lock the same key on some of the same nodes: \"k\"\n3:%d: A\n"},
 		{"servers: [redis://a, redis://b, redis://c], key: 'k:{x:string}'", "url: redis://b, key: k:k",
-			"4:%d: warning: A and B can lock the same key on some of the same nodes: \"k:{x:string}\" and \"k:k\"\n3:%d: A\n"},
+			"4:%d: warning: A and B can lock the same key on some of the same nodes: \"k:{x:string}\" and \"k:k\"\n3:%d: A\n" + begin},
 		{"cluster: [[redis://a], [redis://b]], key: k", "cluster: [[redis://a], [redis://b]], key: k",
-			"4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n"},
+			"4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n" + name},
 		{"cluster: [[redis://a], [redis://b]], key: k", "cluster: [[redis://b], [redis://a]], key: k",
 			"4:%d: warning: A and B lock the same key on some of the same nodes: \"k\"\n3:%d: A\n"},
-		{"cluster: [[redis://a]], key: k", "url: redis://a, key: k", "4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n"},
+		{"cluster: [[redis://a]], key: k", "url: redis://a, key: k", "4:%d: A and B lock the same key on the same nodes: \"k\"\n3:%d: A\n" + name},
 	} {
 		want := test.want
 		if strings.Contains(want, "%d") {
@@ -114,8 +115,10 @@ func TestSeveralMutexesAtOneKeyAreNamedTogether(t *testing.T) {
 	got := headlines("version: 1\ndefaults: {url: redis://a}\nmutexes:\n- {name: A, key: 'k:{x:string}'}\n- {name: B, key: 'k:b'}\n" +
 		"- {name: C, key: 'k:b'}\n- {name: D, key: '{x:string}'}\n")
 	want := "5:18: warning: A and B can lock the same key on the same nodes: \"k:{x:string}\" and \"k:b\"\n4:18: A\n" +
-		"6:18: B and C lock the same key on the same nodes: \"k:b\"\n5:18: B\n" +
-		"7:18: warning: A and D can lock the same key on the same nodes: \"k:{x:string}\" and \"{x:string}\"\n4:18: A\n5:18: B\n6:18: C\n"
+		"hint: begin each key with a text of its own\n" +
+		"6:18: B and C lock the same key on the same nodes: \"k:b\"\n5:18: B\nhint: give it a key of its own\n" +
+		"7:18: warning: A and D can lock the same key on the same nodes: \"k:{x:string}\" and \"{x:string}\"\n4:18: A\n5:18: B\n6:18: C\n" +
+		"hint: begin each key with a text of its own\n"
 	if got != want {
 		t.Errorf("got\n%s", got)
 	}

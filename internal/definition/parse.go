@@ -16,16 +16,20 @@ type parser struct {
 	reported map[topic]bool
 	counts   [2]int // by severity
 	visits   int    // by way of aliases
+	// refused are the values that are found wrong.
+	refused map[refusal]bool
+	// unmerged says that a merge key of the mapping at hand has brought nothing, so that what lacks may be no mistake.
+	unmerged bool
 	// exhausted says that there were too many.
 	exhausted bool
 	// identities remembers which node a URL names.
 	identities map[string]identity
 }
 
-// Parse reads the definitions in source; name is the file's path, as the user named it. The File is nil exactly if one of the findings, which
-// are sorted by position, is an Error.
+// Parse reads the definitions in source; name is the file's path, as the user named it. The File is nil exactly if one of
+// the findings, which are sorted by position, is an Error.
 func Parse(name string, source []byte) (*File, Findings) {
-	p := &parser{name: "the file", source: newSource(source)}
+	p := &parser{name: "the file", source: newSource(source), refused: map[refusal]bool{}}
 	if name != "" {
 		p.name = filepath.Base(name)
 	}
@@ -67,6 +71,12 @@ func (p *parser) report(finding Finding) {
 	p.findings = append(p.findings, finding)
 }
 
+// refusal is a value that is wrong for a field.
+type refusal struct {
+	node  *yaml.Node
+	field *Field
+}
+
 // topic is what makes a finding the same as another.
 type topic struct {
 	Severity
@@ -97,8 +107,11 @@ func (p *parser) file(text []byte) *File {
 		return nil
 	}
 	if len(all) > 1 {
-		p.errorf(Position{all[1].Line, all[1].Column}, "one file holds one document: remove the --- before this",
+		p.errorf(Position{all[1].Line, all[1].Column}, "one file holds one document: remove the --- that parts them",
 			"a second YAML document")
+		if isNull(value{Node: all[0].Content[0]}) {
+			return nil
+		}
 	}
 	root, _ := p.value(all[0].Content[0], value{})
 	entries, ok := p.fields(root, "the file")
@@ -131,7 +144,7 @@ func (p *parser) file(text []byte) *File {
 		return nil
 	}
 	if len(items) == 0 {
-		p.errorf(e.value.at, "list at least one, with a name", "mutexes is empty")
+		p.errorf(e.value.at, noMutexesHint, "mutexes is empty")
 		return nil
 	}
 	const most = 10_000

@@ -237,13 +237,13 @@ func TestTheFileItself(t *testing.T) {
 		{"---\n", "1:1: mutexes.yaml is empty\nhint: it begins with version: 1\n"},
 		{"~", "1:1: mutexes.yaml is empty\nhint: it begins with version: 1\n"},
 		{"\ufeff", "1:1: mutexes.yaml is empty\nhint: it begins with version: 1\n"},
-		{"- a\n", "1:1: the file must be a mapping of fields; this is a list\n"},
-		{"text\n", "1:1: the file must be a mapping of fields; this is text\n"},
-		{"!!set {a}\n", "1:1: the file must be a mapping of fields; this is a value with the tag \"!!set\"\n"},
+		{"- a\n", "1:1: the file must be a mapping of fields; this is a list\nhint: it begins with version: 1\n"},
+		{"text\n", "1:1: the file must be a mapping of fields; this is text\nhint: it begins with version: 1\n"},
+		{"!!set {a}\n", "1:1: the file must be a mapping of fields; this is a value with the tag \"!!set\"\nhint: it begins with version: 1\n"},
 		{"package: locks\n", "1:1: mutexes is missing\nhint: list them under mutexes:, each with a name\n" +
 			"1:1: version is missing\nhint: begin the file with version: 1\n"},
 		{"version: 1\nmutexes: []\n", "2:10: mutexes is empty\nhint: list at least one, with a name\n"},
-		{"version: 1\nmutexes:\n", "2:9: mutexes has no value\nhint: give it a value, or remove the line\n"},
+		{"version: 1\nmutexes:\n", "2:9: mutexes has no value\nhint: list at least one, with a name\n"},
 		{"version: 1\nmutexes: {}\n", "2:10: mutexes must be a list of mutexes; this is a mapping\nhint: each begins with - name:\n"},
 		{"version: 1\nmutexes: [1]\n", "2:11: a mutex must be a mapping of fields; this is a number\n"},
 		{"version: 1\nmutexes: [~]\n", "2:11: a mutex has no value\nhint: give it a value, or remove the line\n"},
@@ -253,11 +253,13 @@ func TestTheFileItself(t *testing.T) {
 		{"\ufeffversion: 1\r\nmutexes:\r\n- {name: A, url: redis://a}\r\n", ""},
 		{"\ufeffversion: 2\r\nmutexes:\r\n- {name: a, url: redis://a}\r\n", "1:10: unknown version \"2\"\n" +
 			"hint: this mutexgen reads version: 1\n3:10: name \"a\" is not exported in Go\nhint: for example A\n"},
-		{example + "---\n", "26:1: a second YAML document\nhint: one file holds one document: remove the --- before this\n"},
-		{example + "...\n---\nversion: 1\n", "27:1: a second YAML document\nhint: one file holds one document: remove the --- before this\n"},
+		{example + "---\n", "26:1: a second YAML document\nhint: one file holds one document: remove the --- that parts them\n"},
+		{example + "...\n---\nversion: 1\n", "27:1: a second YAML document\nhint: one file holds one document: remove the --- that parts them\n"},
 		{"---\n" + example + "...\n", ""},
 		{"version: 1\nmutexes:\n- ? [a]\n  : b\n  name: A\n  url: redis://a\n", "3:5: a list where the name of a field should be\n"},
-		{"version: 1\npackage: func\nmutexes: [{name: A, url: redis://a}]\n", "2:10: package \"func\" is a Go keyword\n"},
+		{"version: 1\npackage: documentation\nmutexes: [{name: A, url: redis://a}]\n",
+			"2:10: Go leaves out every file of a package documentation\nhint: choose another name\n"},
+		{"version: 1\npackage: func\nmutexes: [{name: A, url: redis://a}]\n", "2:10: package \"func\" is a Go keyword\nhint: choose another name\n"},
 		{"version: 1\npackage: _\nmutexes: [{name: A, url: redis://a}]\n", "2:10: package \"_\" is not a Go package name\n" +
 			"hint: a package name has letters, digits and underscores, and no digit first\n"},
 		{"version: 1\npackage: 'a\"\n\n  import \"os\"'\nmutexes: [{name: A, url: redis://a}]\n",
@@ -280,7 +282,7 @@ func TestVersionIsTheNumberOne(t *testing.T) {
 		"v1":    "1:10: version must be the number 1; this is text\nhint: write it without quotes: version: 1\n",
 		"[1]":   "1:10: version must be the number 1; this is a list\nhint: this mutexgen reads version: 1\n",
 		"!!x 1": "1:10: version must be the number 1; this is a value with the tag \"!!x\"\nhint: write it without quotes: version: 1\n",
-		"":      "1:9: version has no value\nhint: give it a value, or remove the line\n",
+		"":      "1:9: version has no value\nhint: write version: 1\n",
 	} {
 		if got := headlines("version: " + version + "\nmutexes: [{name: A, url: redis://a}]\n"); got != want {
 			t.Errorf("%q: got\n%swant\n%s", version, got, want)

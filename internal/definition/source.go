@@ -73,6 +73,9 @@ func (s *source) unreadable(text []byte) (Finding, bool) {
 		return Finding{Position: Position{1, 1},
 			Message: fmt.Sprintf("the file has %d bytes; at most %d are read", len(text), sourceLimit)}, true
 	}
+	if len(text) > 1 && (text[0] == 0xFE && text[1] == 0xFF || text[0] == 0xFF && text[1] == 0xFE) {
+		return Finding{Position: Position{1, 1}, Message: "the text is UTF-16, not UTF-8", Hint: "save the file as UTF-8"}, true
+	}
 	for number, line := range s.lines {
 		column := 0
 		for offset, r := range line {

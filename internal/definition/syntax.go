@@ -34,50 +34,20 @@ func documents(in io.Reader) (all []*yaml.Node, err error) {
 // too few, or missing, so we look for it: the first line that turns the text from readable to unreadable.
 func (s *source) syntaxFinding(text []byte, failure error) Finding {
 	message := strings.TrimPrefix(failure.Error(), "yaml: ")
-	named := 1
-	if _, err := fmt.Sscanf(message, "line %d:", &named); err == nil {
+	number := 1
+	if _, err := fmt.Sscanf(message, "line %d:", &number); err == nil {
 		_, message, _ = strings.Cut(message, ": ")
 	}
-	number := named
 	const limit = 256 << 10 // beyond, reading the text again and again takes too long
 	if len(text) <= limit {
 		number = s.brokenLine(text)
 	}
 	number = max(1, min(number, len(s.lines)))
-	line := s.lines[number-1]
-	finding := Finding{Position: Position{number, indentation(line) + 1}, Message: "invalid YAML: " + message}
-	switch {
-	case strings.HasPrefix(message, "unknown anchor '"):
-		alias := "*" + strings.SplitN(message, "'", 3)[1]
-		if before, _, ok := strings.Cut(line, alias); ok {
-			finding.Column = utf8.RuneCountInString(before) + 1
-		}
-		finding.Hint = "an anchor (&name) stands before the alias (*name) that uses it; text that begins with * needs quotes"
-	case strings.Contains(line[:len(line)-len(strings.TrimLeft(line, " \t"))], "\t"):
-		finding.Column = strings.IndexByte(line, '\t') + 1
-		finding.Hint = "YAML indents with spaces, not with tabs"
-	case strings.Contains(message, "cannot start any token"):
-		if at := strings.IndexAny(line, "@`%"); at >= 0 {
-			finding.Column = utf8.RuneCountInString(line[:at]) + 1
-		}
-		finding.Hint = "put text that begins with this character in quotes"
-	case strings.Contains(line, "[") && strings.Contains(line, "${"):
-		finding.Hint = `inside [ ] put ${VAR} in quotes: ["${REDIS_A}", "${REDIS_B}"]`
-	case strings.Contains(line, ": {"):
-		finding.Column = utf8.RuneCountInString(line[:strings.Index(line, ": {")]) + 3
-		finding.Hint = `put text that begins with { in quotes: key: "{id:int64}"`
-	case strings.Contains(message, "mapping values are not allowed"):
-		finding.Hint = "check the indentation; text with a colon and a space in it needs quotes"
-	case strings.Contains(message, "unexpected end of stream"):
-		finding.Hint = "a quote that opens here does not close"
-	case strings.Contains(message, "expected key"):
-		finding.Hint = "check the indentation: the fields of one mutex begin in one column"
-	}
-	finding.Position = s.clamp(finding.Position)
-	return finding
+	mistake := s.mistake(number, message)
+	line := s.lines[mistake.line-1]
+	return Finding{Message: "invalid YAML: " + message, Hint: mistake.hint,
+		Position: s.clamp(Position{mistake.line, utf8.RuneCountInString(line[:mistake.offset]) + 1})}
 }
-
-func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
 // brokenLine is the number of the line that makes the text unreadable: all text before it can be read. It looks
 // backwards from where the library stopped reading, in growing steps, then halves the last of them.

@@ -11,7 +11,7 @@ func TestSyntaxErrorsNameTheirLine(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{head + "  - name: A\n    key: {id:int64}:y\n    wait: 1s\n", "4:10: invalid YAML: did not find expected key\n" +
 			"hint: put text that begins with { in quotes: key: \"{id:int64}\"\n"},
-		{head + "  - name: A\n    servers: [${A}, ${B}, ${C}]\n    wait: 1s\n", "4:5: invalid YAML: did not find expected ',' or ']'\n" +
+		{head + "  - name: A\n    servers: [${A}, ${B}, ${C}]\n    wait: 1s\n", "4:15: invalid YAML: did not find expected ',' or ']'\n" +
 			"hint: inside [ ] put ${VAR} in quotes: [\"${REDIS_A}\", \"${REDIS_B}\"]\n"},
 		{head + "  - name: A\n\turl: b\n", "4:1: invalid YAML: found a tab character that violates indentation\n" +
 			"hint: YAML indents with spaces, not with tabs\n"},
@@ -19,21 +19,23 @@ func TestSyntaxErrorsNameTheirLine(t *testing.T) {
 			"hint: YAML indents with spaces, not with tabs\n"},
 		{head + "  - name: A\n    url: *redis\n    wait: 1s\n", "4:10: invalid YAML: unknown anchor 'redis' referenced\n" +
 			"hint: an anchor (&name) stands before the alias (*name) that uses it; text that begins with * needs quotes\n"},
-		{head + "  - name: A\n    doc: \"open\n    url: b\n    wait: 1s\n", "4:5: invalid YAML: found unexpected end of stream\n" +
+		{head + "  - name: A\n    doc: \"open\n    url: b\n    wait: 1s\n", "4:10: invalid YAML: found unexpected end of stream\n" +
 			"hint: a quote that opens here does not close\n"},
-		{head + "  - name: A\n    cluster: [[a, b,\n    url: b\n    wait: 1s\n", "4:5: invalid YAML: did not find expected ',' or ']'\n"},
-		{head + "  - name: A\n    doc: a: b\n", "4:5: invalid YAML: mapping values are not allowed in this context\n" +
-			"hint: check the indentation; text with a colon and a space in it needs quotes\n"},
+		{head + "  - name: A\n    cluster: [[a, b,\n    url: b\n    wait: 1s\n", "4:15: invalid YAML: did not find expected ',' or ']'\n" +
+			"hint: what begins here has no ] at its end\n"},
+		{head + "  - name: A\n    doc: a: b\n", "4:10: invalid YAML: mapping values are not allowed in this context\n" +
+			"hint: put text with a colon and a space in it in quotes\n"},
 		{head + "  - name: A\n     url: b\n", "4:6: invalid YAML: mapping values are not allowed in this context\n" +
 			"hint: check the indentation; text with a colon and a space in it needs quotes\n"},
-		{head + "  - name: A\n   url: b\n", "4:4: invalid YAML: did not find expected '-' indicator\n"},
+		{head + "  - name: A\n   url: b\n", "4:4: invalid YAML: did not find expected '-' indicator\n" +
+			"hint: check the indentation: the fields of one mutex begin in one column\n"},
 		{head + "  - name: A\n    doc: @all\n", "4:10: invalid YAML: found character that cannot start any token\n" +
 			"hint: put text that begins with this character in quotes\n"},
 		{"version: 1\n- a\n", "2:1: invalid YAML: did not find expected key\n" +
 			"hint: check the indentation: the fields of one mutex begin in one column\n"},
-		{example + "---\na: [\n", "27:1: invalid YAML: did not find expected node content\n"},
+		{example + "---\na: [\n", "27:4: invalid YAML: did not find expected node content\nhint: what begins here has no ] at its end\n"},
 		{"\"", "1:1: invalid YAML: found unexpected end of stream\nhint: a quote that opens here does not close\n"},
-		{"\ufeff[", "1:1: invalid YAML: did not find expected node content\n"},
+		{"\ufeff[", "1:1: invalid YAML: did not find expected node content\nhint: what begins here has no ] at its end\n"},
 	} {
 		if got := headlines(test.text); got != test.want {
 			t.Errorf("%q: got\n%swant\n%s", test.text, got, test.want)
@@ -45,7 +47,7 @@ func TestTextThatNoYAMLCanHoldIsReportedWhereItIs(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"version: 1\nname: ü\x00\n", "2:8: a NUL byte\nhint: save the file as UTF-8 text\n"},
 		{"version: 1\r\nname: \xff\n", "2:7: the text is not UTF-8\nhint: save the file as UTF-8\n"},
-		{"\xff\xfev\x00e\x00", "1:1: the text is not UTF-8\nhint: save the file as UTF-8\n"},
+		{"\xff\xfev\x00e\x00", "1:1: the text is UTF-16, not UTF-8\nhint: save the file as UTF-8\n"},
 		{"name: \x1b[31mred\n", "1:7: control character U+001B\nhint: in double quotes, YAML writes it as an escape\n"},
 		{"name: \u009b31m\n", "1:7: control character U+009B\nhint: in double quotes, YAML writes it as an escape\n"},
 		{strings.Repeat("#", sourceLimit+1), "1:1: the file has 4194305 bytes; at most 4194304 are read\n"},

@@ -1,6 +1,8 @@
 package definition
 
 import (
+	"strings"
+
 	"gopkg.in/yaml.v3"
 )
 
@@ -57,11 +59,19 @@ func (p *parser) fields(v value, what string) ([]entry, bool) { return p.merged(
 
 func (p *parser) merged(v value, what string, depth int) ([]entry, bool) {
 	if v.Kind != yaml.MappingNode || v.ShortTag() != "!!map" {
-		p.wrongKind(v, what, "a mapping of fields", "")
+		hint := ""
+		switch {
+		case what == "the file":
+			hint = "it begins with version: 1"
+		case what == "a mutex" && kindOf(v) == "text":
+			hint = "write - name: " + clip(masked(v.Value))
+		}
+		p.wrongKind(v, what, "a mapping of fields", hint)
 		return nil, false
 	}
 	if depth > mergeLimit {
-		p.errorf(v.at, "", "merge keys are nested too deeply")
+		p.unmerged = true
+		p.errorf(v.at, "write out what they stand for", "merge keys are nested too deeply: over %d of them", mergeLimit)
 		return nil, false
 	}
 	var entries []entry
@@ -114,6 +124,7 @@ func (p *parser) merged(v value, what string, depth int) ([]entry, bool) {
 // merged mappings before the others.
 func (p *parser) merge(entries []entry, from value, depth int) []entry {
 	if from.Kind != yaml.MappingNode {
+		p.unmerged = true
 		p.errorf(from.at, "for example <<: *common", "<< merges a mapping; this is %s", kindOf(from))
 		return entries
 	}
@@ -153,10 +164,22 @@ func (p *parser) items(v value, what, of, hint string) ([]value, bool) {
 	return items, true
 }
 
+const noMutexesHint = "list at least one, with a name"
+
 func (p *parser) wrongKind(v value, what, want, hint string) {
 	if isNull(v) {
-		p.errorf(v.at, "give it a value, or remove the line", "%s has no value", what)
+		hint := "give it a value, or remove the line"
+		switch what {
+		case "version":
+			hint = "write version: 1"
+		case "mutexes":
+			hint = noMutexesHint
+		}
+		p.errorf(v.at, hint, "%s has no value", what)
 		return
+	}
+	if hint == "" && strings.HasPrefix(kindOf(v), "a value with") {
+		hint = "remove the tag; text that begins with ! needs quotes"
 	}
 	p.errorf(v.at, hint, "%s must be %s; this is %s", what, want, kindOf(v))
 }

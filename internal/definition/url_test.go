@@ -68,7 +68,7 @@ func TestURLs(t *testing.T) {
 func TestAURLIsText(t *testing.T) {
 	for value, want := range map[string]string{
 		"[redis://a]": "4:8: url must be the URL of a node; this is a list\nhint: several nodes go into servers\n",
-		"6379":        "4:8: url must be the URL of a node; this is a number\nhint: put it in quotes: \"6379\"\n",
+		"6379":        "4:8: url must be the URL of a node; this is a number\nhint: for example redis://localhost:6379\n",
 		"":            "4:7: url has no value\nhint: give it a value, or remove the line\n",
 	} {
 		if got := headlines("version: 1\nmutexes:\n- name: A\n  url: " + value + "\n"); got != want {

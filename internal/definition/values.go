@@ -67,8 +67,20 @@ func asks(content any) bool {
 	return true
 }
 
-// content reads a value of the field's kind; what is wrong with it is reported.
+// content reads a value of the field's kind; what is wrong with it is reported, once if aliases lead to it again.
 func (p *parser) content(f *Field, v value) (any, bool) {
+	this := refusal{v.Node, f}
+	if p.refused[this] {
+		return nil, false
+	}
+	content, ok := p.read(f, v)
+	if !ok {
+		p.refused[this] = true
+	}
+	return content, ok
+}
+
+func (p *parser) read(f *Field, v value) (any, bool) {
 	switch f.Kind {
 	case Servers:
 		return p.servers(v)
@@ -90,8 +102,7 @@ func (p *parser) content(f *Field, v value) (any, bool) {
 	switch f.Kind {
 	case Name, Text, URL, KeyTemplate:
 		if kind != "text" {
-			p.errorf(v.at, "put it in quotes: "+strconv.Quote(clip(masked(v.Value))), "%s must be %s; this is %s", f.Name,
-				kindNames[f.Kind], kind)
+			p.wrongKind(v, f.Name, kindNames[f.Kind], textHint(f.Kind, v.Value))
 			return nil, false
 		}
 	}
@@ -113,6 +124,20 @@ func (p *parser) content(f *Field, v value) (any, bool) {
 	return content, true
 }
 
+// textHint says how to write as text what YAML takes for a number or a boolean.
+func textHint(kind Kind, value string) string {
+	switch kind {
+	case Name:
+		if name := exportedName(value); name != "" {
+			return "for example " + name
+		}
+		return "for example NightlyReport"
+	case URL:
+		return "for example redis://localhost:6379"
+	}
+	return "put it in quotes: " + strconv.Quote(clip(masked(value)))
+}
+
 var kindNames = map[Kind]string{
 	Name: "an exported Go identifier", Text: "text", URL: "the URL of a node", KeyTemplate: "text", Duration: "a duration",
 	Wait: "a duration, 0 or forever", Lifetime: "a duration or forever", Seconds: "a whole number", Count: "a whole number", Fraction: "a number",
@@ -131,7 +156,11 @@ func scalar(f *Field, text, tag string) (content any, hint string, err error) {
 		case tag == "!!bool" && strings.EqualFold(text, "false"), tag == "!!str" && text == "off":
 			return false, "", nil
 		}
-		return nil, "write " + kindNames[f.Kind], must()
+		hint := "write " + kindNames[f.Kind]
+		if f.Kind == Switch && (strings.EqualFold(text, "true") || strings.EqualFold(text, "false")) {
+			hint += ", without quotes"
+		}
+		return nil, hint, must()
 	case Duration, Wait, Lifetime:
 		return duration(f, text, tag)
 	case Seconds, Count:
@@ -165,6 +194,9 @@ func scalar(f *Field, text, tag string) (content any, hint string, err error) {
 	case Fraction:
 		x, err := strconv.ParseFloat(text, 64)
 		if tag != "!!int" && tag != "!!float" || err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+			if err == nil && tag == "!!str" {
+				return nil, "write it without quotes", must()
+			}
 			return nil, "for example " + f.Default, must()
 		}
 		least, _ := strconv.ParseFloat(f.Least, 64)
@@ -212,7 +244,9 @@ func (p *parser) packageName(v value) string {
 	}
 	switch {
 	case token.IsKeyword(v.Value):
-		p.errorf(v.at, "", "package %s is a Go keyword", quoted(v.Value))
+		p.errorf(v.at, "choose another name", "package %s is a Go keyword", quoted(v.Value))
+	case v.Value == "documentation":
+		p.errorf(v.at, "choose another name", "Go leaves out every file of a package documentation")
 	case v.Value == "_" || !token.IsIdentifier(v.Value) || kindOf(v) != "text":
 		p.errorf(v.at, "a package name has letters, digits and underscores, and no digit first",
 			"package %s is not a Go package name", quoted(v.Value))
