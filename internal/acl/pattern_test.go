@@ -1,0 +1,88 @@
+package acl
+
+import (
+	"strings"
+	"testing"
+)
+
+// glob is a pattern written with * and nothing else that is special.
+func glob(text string) pattern {
+	var p pattern
+	for i, piece := range strings.Split(text, "*") {
+		if i > 0 {
+			p = append(p, anything)
+		}
+		p = append(p, literally(piece)...)
+	}
+	return p
+}
+
+func TestPatternsThatCoverOthers(t *testing.T) {
+	for _, test := range []struct {
+		p, q string
+		want bool
+	}{
+		{"", "", true},
+		{"", "a", false},
+		{"a", "", false},
+		{"*", "", true},
+		{"*", "*", true},
+		{"*", "a*b", true},
+		{"**", "*", true},
+		{"*", "**", true},
+		{"a", "*", false},
+		{"a*", "a", true},
+		{"a*", "a*", true},
+		{"a*", "*a", false},
+		{"a*", "a:b", true},
+		{"a*c", "abc", true},
+		{"a*c", "a*c", true},
+		{"a*c", "a*", false},
+		{"a*c", "a*bc", true},
+		{"a*c", "acb", false},
+		{"a*b*c", "aXbYbZc", true},
+		{"a*b*c", "a*c", false},
+		{"a*b", "a*b*b", true},
+		{"*:fence", "{a}:fence", true},
+		{"a b*", "a bc", true},
+		{"a!b", "a b", false},
+	} {
+		if got := glob(test.p).covers(glob(test.q)); got != test.want {
+			t.Errorf("%q covers %q: %v", test.p, test.q, got)
+		}
+	}
+}
+
+// The engine decides by the finished key (counterKey in its safeguard.go): {k}:fence, or k:fence if k has a tag.
+func TestCountersOfKeys(t *testing.T) {
+	for template, want := range map[string]string{
+		"n":                                    "{n}:fence",
+		"{{n}}":                                "{n}:fence",
+		"a{{b}}c":                              "a{b}c:fence",
+		"a{{}}c":                               "{a{}c}:fence",
+		"a{{}}{{c}}":                           "{a{}{c}}:fence",
+		"a}}{{c}}":                             "a}{c}:fence",
+		"a{{b":                                 "{a{b}:fence",
+		"{{{id:int64}}}:x":                     "{*}:x:fence",
+		"{{{id:int64}":                         "{{*}:fence",
+		"x:{id:int64}:{{y}}":                   "x:*:{y}:fence",
+		"x:{id:int64}:y":                       "{x:*:y}:fence",
+		"{{tenant}}:{id:string}":               "{tenant}:*:fence",
+		"{{}}:{id:string}":                     "{{}:*}:fence",
+		"{{t:{id:string}}}:x":                  "{t:*}:x:fence",
+		"{{t:{id:string}:x":                    "{{t:*:x}:fence {t:*:x:fence",
+		"{{{id:string}}}:x":                    "{{*}:x}:fence {*}:x:fence",
+		"x:{id:string}:y":                      "{x:*:y}:fence x:*:y:fence",
+		"x:{id:github.com/google/uuid.UUID}:y": "{x:*:y}:fence x:*:y:fence",
+		"x:{ok:bool}":                          "{x:*}:fence",
+	} {
+		file := parse(t, "mutexes:\n- {name: A, url: redis://h, fencing: true, restart_guard: off, key: '"+template+"'}")
+		var got []string
+		for _, p := range counterPatterns(file.Mutexes[0].Key) {
+			got = append(got, p.String())
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("%s: %s; want %s", template, text, want)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package acl
+
+import (
+	"bytes"
+	"errors"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mutexgen/mutexgen/internal/redistest"
+)
+
+func TestTextOfTheRules(t *testing.T) {
+	file := parse(t, `
+mutexes:
+- {name: Report, url: "${REDIS_URL:-redis://u:p@localhost:6379/1}", key: "report:nightly"}
+- {name: Transfer, servers: ["redis://locks:${PW}@a", "redis://locks:${PW}@b", "redis://locks:${PW}@c"], key: "account:{id:int64}"}
+`)
+	const want = `# Each ACL line says what one user needs on the servers above it, for Redis 6.2 or later, and takes away whatever else
+# that user was allowed. Enter it at the prompt of redis-cli; or in a shell, behind redis-cli and the server's address.
+# Passwords stay as they are. A new user has none, and cannot log in without: ACL SETUSER mutexgen '>a long password'
+# The server forgets all this when it ends, unless ACL SAVE or CONFIG REWRITE has it kept.
+
+# ${REDIS_URL:-redis://localhost:6379/1}
+# for Report
+# if the variable's URL names another database, N: with '+select|N' at the end
+ACL SETUSER mutexgen on resetkeys '~report:nightly' resetchannels '&mutexgen:key:report:nightly' '&mutexgen:engine:*' ` +
+		`-@all +set +get +del +pttl +pexpire +eval +evalsha +mget +publish '+pubsub|numsub' +subscribe +unsubscribe +ping '+select|1'
+
+# a:6379, b:6379, c:6379
+# for Transfer
+ACL SETUSER locks on resetkeys '~account:*' resetchannels '&mutexgen:key:account:*' '&mutexgen:engine:*' ` +
+		`-@all +set +get +del +pttl +pexpire +eval +evalsha +mget +publish '+pubsub|numsub' +subscribe +unsubscribe +ping
+`
+	var got strings.Builder
+	if err := Write(&got, Rules(file, "")); err != nil || got.String() != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, got.String(), want)
+	}
+	for range 20 {
+		var again strings.Builder
+		if Write(&again, Rules(file, "")); again.String() != want {
+			t.Fatal("another time it is another text")
+		}
+	}
+}
+
+func TestTextWarnsWhereALineMayUndoAnother(t *testing.T) {
+	const warning = "the last counts"
+	for yaml, want := range map[string]bool{
+		`[{name: A, url: "${A}", key: a}, {name: B, url: "${B}", key: b}]`:                                             true,
+		`[{name: A, url: "${A}", key: a}, {name: B, url: redis://h, key: b}]`:                                          true,
+		`[{name: A, url: redis://i, key: a}, {name: B, url: redis://h, key: b}]`:                                       false,
+		`[{name: A, url: "${A}", key: a}]`:                                                                             false,
+		`[{name: A, servers: ["${A}", "${B}", "${C}"], key: a}]`:                                                       false,
+		`[{name: A, url: "redis://one@${A}", key: a}, {name: B, url: "redis://two@${A}", key: b}]`:                     false,
+		`[{name: A, url: "${A}", key: a}, {name: B, url: "${A:-redis://h}", key: b}]`:                                  false,
+		`[{name: A, url: "redis://one@h", key: a}, {name: B, url: "${A}", key: b}, {name: C, url: redis://h, key: c}]`: true,
+	} {
+		var b strings.Builder
+		if err := Write(&b, Rules(parse(t, "mutexes: "+yaml), "")); err != nil || strings.Contains(b.String(), warning) != want {
+			t.Errorf("%s: %v\n%s", yaml, err, b.String())
+		}
+	}
+}
+
+func TestTextOfNoRules(t *testing.T) {
+	var b strings.Builder
+	if err := Write(&b, nil); err != nil || !strings.HasPrefix(b.String(), "# ") || strings.Contains(b.String(), "ACL") {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+func TestFailureToWriteIsReported(t *testing.T) {
+	if err := Write(full{}, nil); !errors.Is(err, errFull) {
+		t.Errorf("%v", err)
+	}
+}
+
+type full struct{}
+
+var errFull = errors.New("no space left on device")
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+// What stands in comments is text of the definitions: it must not end a comment, nor seem to be another.
+func TestCommentsStayComments(t *testing.T) {
+	rules := []Rule{{User: "u", Servers: []string{"h\nACL SETUSER evil on nopass ~* +@all", "a\u202eb\x1b[2J\u2028c"}, Mutexes: slices.Repeat([]string{"LongName"}, 100)}}
+	var b strings.Builder
+	if err := Write(&b, rules); err != nil {
+		t.Fatal(err)
+	}
+	commands := 0
+	for line := range strings.Lines(b.String()) {
+		if line == "\n" || strings.HasPrefix(line, "# ") {
+			continue
+		}
+		commands++
+		if line != rules[0].Command()+"\n" {
+			t.Errorf("line %q", line)
+		}
+	}
+	if commands != 1 || strings.ContainsAny(b.String(), "\x1b\u202e\u2028") {
+		t.Errorf("%d commands in %s", commands, b.String())
+	}
+}
+
+// hostile are texts in which characters stand that a shell, or redis-cli, does not take as they are.
+var hostile = []string{
+	"", "plain", "a b", "it's", `say "hi"`, `both ' and "`, "$HOME ${HOME} $(date) `date`", `back\slash`, `end\`, `\`, `\\`, `\'`, `'\`, `"\`,
+	`\n\r\t\a\b\x41`, `'\n\x41`, `it's \"$x`, "~*&!#;|<>()[]{}?", "it!", "it's!", `'!\`, "ünï 日本 \u202e", "-x", "--help", "=", "%s", "a#b", "#c", "~", "~root",
+	"'", "''", "'''", `"`, `""`, `'"'"'`, "$'x'", "a\\\nb",
+}
+
+func TestAShellReadsWhatIsMeant(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh")
+	}
+	for _, name := range []string{sh, "bash"} {
+		shell, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		var line strings.Builder
+		for _, text := range hostile {
+			line.WriteString(" " + quote(text))
+		}
+		out, err := exec.Command(shell, "-c", `printf '%s\0'`+line.String()).Output()
+		if want := strings.Join(hostile, "\x00") + "\x00"; err != nil || string(out) != want {
+			t.Errorf("%s: %v\n%q; want\n%q", name, err, out, want)
+		}
+	}
+}
+
+func TestThePromptOfRedisReadsTheSame(t *testing.T) {
+	cli, err := exec.LookPath("redis-cli")
+	if err != nil {
+		t.Skip("there is no redis-cli")
+	}
+	server := redistest.Start(t)
+	_, port, _ := strings.Cut(server.Addr(), ":")
+	for _, text := range hostile {
+		if strings.Contains(text, "\n") || strings.Contains(text, "'") && strings.Contains(text, "!") {
+			continue // the one is not in keys, the other for a shell alone
+		}
+		prompt := exec.Command(cli, "-p", port)
+		prompt.Stdin = bytes.NewReader([]byte("SET key " + quote(text) + "\n"))
+		if out, err := prompt.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "OK" || server.Get("key") != text {
+			t.Errorf("%s is %q to redis-cli, %q (%v); want %q", quote(text), server.Get("key"), out, err, text)
+		}
+	}
+}
+
+func TestNamesOfUsers(t *testing.T) {
+	for _, good := range []string{"locks", "mutexgen", "a-b_c.d", "user@example.org", "日本", "it's", "default"} {
+		if err := CheckUser(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", " ", "a b", "a\tb", "a\nb", "a\x00b", "\x7f", "a\u00a0b", "a\u2028b", "a\u202eb", "\xff"} {
+		if err := CheckUser(bad); err == nil {
+			t.Errorf("%q passes", bad)
+		}
+	}
+}
