@@ -8,10 +8,8 @@ import (
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // app is a module of its own that uses the library and the command as an application does.
 type app struct {

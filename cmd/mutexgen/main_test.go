@@ -7,7 +7,23 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+// shared is a folder for what several tests need.
+var shared string
+
+func TestMain(m *testing.M) {
+	var err error
+	if shared, err = os.MkdirTemp("", "mutexgen-test"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(exit int) {
+		os.RemoveAll(shared)
+		os.Exit(exit)
+	}))
+}
 
 // sandbox is a folder to run the command in.
 type sandbox struct {
