@@ -181,7 +181,7 @@ func TestDiffKeepsFindingsApart(t *testing.T) {
 	s.write("mutexes.yaml", strings.Replace(one, "url:", "urls:", 1))
 	s.remove("sub/m_gen.go")
 	if code := s.run("diff"); code != 2 || !strings.Contains(s.stderr.String(), "mutexes.yaml:4:5: ") ||
-		!strings.HasPrefix(s.stdout.String(), "diff ") {
+		!strings.HasPrefix(s.stdout.String(), "--- ") {
 		t.Errorf("exit code %d\nstdout: %.100s\nstderr: %s", code, &s.stdout, &s.stderr)
 	}
 }

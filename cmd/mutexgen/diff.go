@@ -3,12 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/diff"
+	"github.com/aymanbagabas/go-udiff"
 )
 
 // diff is the subcommand that prints what generating would change.
@@ -33,12 +34,12 @@ func (e environment) diff(args []string) int {
 			exit = i.fail(fmt.Errorf("read what was generated: %w", err))
 			continue
 		}
-		changes := diff.Diff(from, unixLines(have), to, unixLines(want))
+		changes := udiff.Unified(from, to, string(unixLines(have)), string(unixLines(want)))
 		if len(changes) == 0 {
 			continue
 		}
 		exit = max(exit, exitFound)
-		if _, err := e.stdout.Write(i.coloured(changes)); err != nil {
+		if _, err := io.WriteString(e.stdout, i.coloured(changes)); err != nil {
 			exit = i.fail(fmt.Errorf("write the differences: %w", err))
 		}
 	}
@@ -46,16 +47,16 @@ func (e environment) diff(args []string) int {
 }
 
 // coloured marks up a diff for a terminal.
-func (i *invocation) coloured(changes []byte) []byte {
+func (i *invocation) coloured(changes string) string {
 	if !i.colours(i.stdout) {
 		return changes
 	}
 	const bold, red, green, cyan, plain = "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[36m", "\x1b[0m"
 	var out strings.Builder
-	for line := range strings.Lines(string(changes)) {
+	for line := range strings.Lines(changes) {
 		mark := ""
 		switch {
-		case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "), strings.HasPrefix(line, "diff "):
+		case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "):
 			mark = bold
 		case strings.HasPrefix(line, "@@"):
 			mark = cyan
@@ -72,5 +73,5 @@ func (i *invocation) coloured(changes []byte) []byte {
 			out.WriteByte('\n')
 		}
 	}
-	return []byte(out.String())
+	return out.String()
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-
 // app is a module of its own that uses the library and the command as an application does.
 type app struct {
 	t   *testing.T
