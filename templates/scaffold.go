@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-//go:embed scaffold/mutexes.yaml
+//go:embed scaffold/definitions.yaml
 var scaffoldDefinitions []byte
 
 //go:embed scaffold/gen.go.txt

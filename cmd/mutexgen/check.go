@@ -151,8 +151,8 @@ func (i *invocation) compare(t targets.Target, want []byte) (*definition.Finding
 	if t.Subcommand == "schema" {
 		finding.Message = "it is not the schema of this version; this is the first difference"
 	}
-	if t.Subcommand == "generate" && !isGoFileOfOurs(have) {
-		finding.Code, finding.Message = "not-generated", fmt.Sprintf("it is not a generated file: it does not begin with %q", templates.Header)
+	if ours := map[string]func([]byte) bool{"generate": isGoFileOfOurs, "schema": definition.IsSchema}[t.Subcommand]; !ours(have) {
+		finding.Code, finding.Message = "not-generated", "it is not a file that mutexgen generated"
 		finding.Hint = "name another file with -out, or move this one away"
 	}
 	finding.Position = firstDifference(have, want)

@@ -11,8 +11,8 @@ const two = "version: 1\nmutexes:\n  - name: Two\n    url: redis://localhost\n  
 
 const generateLine = "//go:generate go tool mutexgen\n"
 
-// module has two packages with mutexes, one of them below the other, all up to date.
-func module(t *testing.T) *sandbox {
+// twoPackages is a module that has two packages with mutexes, one of them below the other, all up to date.
+func twoPackages(t *testing.T) *sandbox {
 	t.Helper()
 	s := newSandbox(t, one)
 	s.write("gen.go", "package locks\n\n"+generateLine)
@@ -49,7 +49,7 @@ func (s *sandbox) find(exit int, args []string, wanted ...string) {
 }
 
 func TestCheckIsSilentWhereAllIsUpToDate(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	for _, args := range [][]string{{"check"}, {"check", "."}, {"check", "./..."}, {"check", "sub"}, {"check", "sub/...", "."},
 		{"check", "-config", "mutexes.yaml"}, {"check", "-config", "sub/conf/m.yaml", "-out", "sub/m_gen.go"}, {"check", "-package", "locks"}} {
 		s.succeed(args...)
@@ -60,7 +60,7 @@ func TestCheckIsSilentWhereAllIsUpToDate(t *testing.T) {
 }
 
 func TestCheckFindsWhatIsStale(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	s.write("sub/conf/m.yaml", strings.ReplaceAll(two, "Two", "Three"))
 	s.find(1, []string{"check"}, "sub/m_gen.go:", "it is not what sub/conf/m.yaml says now; this is the first difference\n",
 		"\n  sub/gen.go:3:1: this line generates it\n", "\n  hint: run go generate ./...\n", "^\n")
@@ -71,7 +71,7 @@ func TestCheckFindsWhatIsStale(t *testing.T) {
 }
 
 func TestCheckFindsWhatIsMissing(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	s.remove("sub/m_gen.go")
 	s.remove("gen.go") // then nothing names mutexes.yaml, which is generated from all the same
 	s.remove("mutexes_gen.go")
@@ -79,7 +79,7 @@ func TestCheckFindsWhatIsMissing(t *testing.T) {
 }
 
 func TestCheckFindsWhatIsOrphaned(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	s.remove("sub/gen.go")
 	s.find(1, []string{"check"}, "sub/m_gen.go: nothing here generates this file any more\n", "hint: delete it, or ")
 	s.find(1, []string{"check", "sub"}, "sub/m_gen.go: nothing here")
@@ -87,7 +87,7 @@ func TestCheckFindsWhatIsOrphaned(t *testing.T) {
 }
 
 func TestCheckFindsDefinitionsThatAreWrong(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	s.write("mutexes.yaml", strings.Replace(one, "url:", "urls:", 1))
 	s.write("sub/conf/m.yaml", two+"    wait: 1s\n") // stale as well, but that is less
 	s.find(2, []string{"check"}, "mutexes.yaml:4:5: unknown field \"urls\"", "hint: here it is called", "sub/m_gen.go:")
@@ -107,19 +107,19 @@ func TestCheckShowsWarningsAndIsContent(t *testing.T) {
 }
 
 func TestCheckFindsAFileThatIsGeneratedTwice(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	s.write("more.go", "package locks\n\n//go:generate go tool mutexgen -config sub/conf/m.yaml -out ./mutexes_gen.go\n")
 	s.find(1, []string{"check"}, "more.go:3:1: mutexes_gen.go is generated twice\n", "  gen.go:3:1: the first one\n")
 }
 
 func TestCheckDoesNotTakeAPersonsFileForGenerated(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	s.write("mutexes_gen.go", "package locks\n")
-	s.find(1, []string{"check"}, "mutexes_gen.go:1:1: it is not a generated file: ", "hint: name another file with -out")
+	s.find(1, []string{"check"}, "mutexes_gen.go:1:1: it is not a file that mutexgen generated\n", "hint: name another file with -out")
 }
 
 func TestLineEndingsOfWindowsAreNoDifference(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	for _, name := range []string{"mutexes_gen.go", "mutexes.yaml", "gen.go"} {
 		s.write(name, strings.ReplaceAll(s.read(name), "\n", "\r\n"))
 	}
@@ -155,7 +155,7 @@ func TestTheFirstDifferenceIsAPlaceInTheFile(t *testing.T) {
 }
 
 func TestDiffShowsWhatGeneratingWouldChange(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	s.succeed("diff")
 	s.write("sub/conf/m.yaml", strings.ReplaceAll(two, "Two", "Three"))
 	s.find(1, []string{"diff"}, "--- a/sub/m_gen.go\n+++ b/sub/m_gen.go\n@@ ", "\n-type Two struct", "\n+type Three struct")
@@ -167,7 +167,7 @@ func TestDiffShowsWhatGeneratingWouldChange(t *testing.T) {
 }
 
 func TestADiffCanBeApplied(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	s.write("sub/conf/m.yaml", strings.ReplaceAll(two, "Two", "Three"))
 	s.remove("mutexes_gen.go")
 	s.run("diff")
@@ -177,7 +177,7 @@ func TestADiffCanBeApplied(t *testing.T) {
 }
 
 func TestDiffKeepsFindingsApart(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	s.write("mutexes.yaml", strings.Replace(one, "url:", "urls:", 1))
 	s.remove("sub/m_gen.go")
 	if code := s.run("diff"); code != 2 || !strings.Contains(s.stderr.String(), "mutexes.yaml:4:5: ") ||
@@ -187,7 +187,7 @@ func TestDiffKeepsFindingsApart(t *testing.T) {
 }
 
 func TestAnAnnotationNamesTheFileFromTheRootOfTheRepository(t *testing.T) {
-	s := module(t)
+	s := twoPackages(t)
 	s.write("sub/conf/m.yaml", "version: 1\nmutexes: 5\n")
 	s.variables["GITHUB_WORKSPACE"] = s.dir
 	s.in("sub").find(2, []string{"check", "-format", "github"}, "::error file=sub/conf/m.yaml,line=2,col=10,")

@@ -45,6 +45,9 @@ func (e environment) targetOf(config, out, packageName string) targets.Target {
 
 // render returns what the target's file is to hold. It is not ok if that cannot be told, which is among the findings then.
 func (i *invocation) render(t targets.Target) (content []byte, ok bool) {
+	if t.Subcommand == "schema" {
+		return definition.Schema(), true
+	}
 	file := i.load(t.Config)
 	if file == nil {
 		return nil, false

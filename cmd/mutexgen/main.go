@@ -34,7 +34,7 @@ func subcommands() []subcommand {
 		{"generate", environment.generate},
 		{"check", environment.check},
 		{"diff", environment.diff},
-		// init comes with schema.
+		{"init", environment.init},
 		// To come, each with its file: schema, compat, acl.
 	}
 }

@@ -7,7 +7,9 @@ import (
 )
 
 // report writes text with one source.
-func report(name, source string) Report { return Report{Sources: map[string][]byte{name: []byte(source)}} }
+func report(name, source string) Report {
+	return Report{Sources: map[string][]byte{name: []byte(source)}}
+}
 
 func TestTheCaretStandsUnderTheColumn(t *testing.T) {
 	long := strings.Repeat("x", 150)
