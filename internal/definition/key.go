@@ -266,22 +266,3 @@ func badImportPath(imported string) string {
 	}
 	return ""
 }
-
-// ambiguities warns of two strings: one can contain what separates it from the other, so that different values make the
-// same key. Imported types are trusted to have texts that keep to a form, as identifiers and addresses do.
-func (r *keyReader) ambiguities() {
-	var earlier *Parameter
-	parameters := r.key.Parameters()
-	for i := range parameters {
-		if parameters[i].Type != "string" {
-			continue
-		}
-		if earlier != nil {
-			r.problems = append(r.problems, problem{Warning, r.offsets[i],
-				fmt.Sprintf("different values of %s and %s can make the same key: either may contain the text between them",
-					earlier.Name, parameters[i].Name),
-				"a parameter of type int64, uint64 or bool has no such text; or make sure that the values don't"})
-		}
-		earlier = &parameters[i]
-	}
-}
