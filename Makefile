@@ -5,14 +5,14 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 .NOTPARALLEL:
 
 # Some tests time what others would delay: their packages go one after the other. The rest need not wait.
-UNTIMED = ./internal/definition ./internal/model ./templates/... ./examples/mymutex/locks
+UNTIMED = ./cmd/... ./docs ./internal/compat ./internal/definition ./internal/model ./internal/targets ./templates/... ./examples/mymutex/locks
 TIMED = $(filter-out $(shell go list $(UNTIMED) ./internal/mutants),$(shell go list ./...))
 
 .PHONY: test
 test: tools check
 	go test -race -timeout 8m $(UNTIMED)
 	go test -race -p 1 -timeout 8m $(TIMED)
-	$(MAKE) test-faults test-bench test-chaos
+	$(MAKE) test-application test-faults test-bench test-chaos
 
 # What the race detector leaves no time for: the model within its full bounds, thousands of schedules, and deliberate bugs,
 # of which the go command does not know what they are made of, so that it must not take an old result for theirs.
@@ -22,7 +22,11 @@ test-faults:
 	go test -count 1 ./internal/mutants
 	go test ./internal/engine -run '^TestSchedules$$' -schedules 4000
 
-# internal/chaos and bench are modules of their own, for their dependencies are.
+# internal/application, internal/chaos and bench are modules of their own, for their dependencies are.
+.PHONY: test-application
+test-application:
+	cd internal/application && go vet ./... && go test -count 1 ./...
+
 .PHONY: test-chaos
 test-chaos:
 	cd internal/chaos && go vet ./... && go test -count 1 -p 1 ./...
@@ -36,7 +40,6 @@ test-bench:
 tools:
 	@.ci/tools
 
-# That the generated code is up to date is a test (examples/mymutex/locks).
 .PHONY: check
 check:
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then \
@@ -44,6 +47,9 @@ check:
 	fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	go run ./cmd/mutexgen check
+	cd bench && go tool mutexgen check
+	cd internal/chaos && go tool mutexgen check
 
 .PHONY: fmt
 fmt:

@@ -108,20 +108,17 @@ func TestTheStepsAndTheGoCodeOfTheReadmeWork(t *testing.T) {
 	if definitions.language != "yaml" {
 		t.Fatalf("the README begins with %s, not with a mutexes.yaml", definitions.language)
 	}
-	var locksFile string
 	for _, b := range blocksOf(readme(t, "Add it to an application")) {
-		if b.language == "go" {
-			locksFile = b.code
-			a.write("locks/locks.go", b.code)
-			a.write("locks/mutexes.yaml", definitions.code)
-			continue
-		}
 		for line := range strings.Lines(b.code) {
-			if line == "go get -tool github.com/mutexgen/mutexgen/cmd/mutexgen\n" || line == "go mod tidy\n" {
-				continue // done by newApplication
-			}
-			if output := a.run(line); output != "" {
-				t.Errorf("%s: %s", line, output)
+			switch strings.TrimSpace(line) {
+			case "go get -tool github.com/mutexgen/mutexgen/cmd/mutexgen", "go mod tidy": // done by newApplication
+			case "go tool mutexgen init locks":
+				a.run(line)
+				a.write("locks/mutexes.yaml", definitions.code)
+			default:
+				if output := a.run(line); output != "" {
+					t.Errorf("%s: %s", line, output)
+				}
 			}
 		}
 	}
@@ -132,7 +129,7 @@ func TestTheStepsAndTheGoCodeOfTheReadmeWork(t *testing.T) {
 	a.write("around.go", around)
 	fragments := 0
 	for _, b := range blocksOf(readme(t, "")) {
-		if b.language != "go" || b.code == locksFile {
+		if b.language != "go" {
 			continue
 		}
 		fragments++
@@ -207,6 +204,22 @@ func asFile(code string, number int) string {
 	}
 	file.WriteString(")\n\n" + code)
 	return file.String()
+}
+
+// TestTheErrorsInTheReadmeAreReal makes the mistakes that the README shows the errors of.
+func TestTheErrorsInTheReadmeAreReal(t *testing.T) {
+	const mistaken = "version: 1\nmutexes:\n" +
+		"  - name: NightlyReport\n    url: redis://localhost\n    key: report:nightly\n    ttl: 10m\n" +
+		"  - name: MorningReport\n    url: redis://localhost\n    key: report:nightly\n"
+	_, findings := definition.Parse("locks/mutexes.yaml", []byte(mistaken))
+	var said strings.Builder
+	report := definition.Report{Sources: map[string][]byte{"locks/mutexes.yaml": []byte(mistaken)}}
+	if err := report.Write(&said, findings); err != nil {
+		t.Fatal(err)
+	}
+	if section := readme(t, "Add it to an application"); !strings.Contains(section, "\n```\n"+said.String()+"```\n") {
+		t.Errorf("the README doesn't show\n%s", said.String())
+	}
 }
 
 func TestTheReadmeDescribesEveryFieldOfMutexesYAML(t *testing.T) {
