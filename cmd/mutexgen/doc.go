@@ -133,7 +133,26 @@
 //
 // # mutexgen acl
 //
-// Prints, for each server, the smallest Redis ACL rule under which the mutexes work.
+// Prints, for each server, the smallest rule of Redis's ACL SETUSER under which the mutexes work, and nothing else does.
 //
 //	mutexgen acl [-config mutexes.yaml] [-user name] [-format text]
+//
+// Servers that need the same share a rule. What it prints can be pasted: a line such as
+//
+//	ACL SETUSER locks on resetkeys '~report:nightly' resetchannels … -@all +set +get …
+//
+// goes to the prompt of redis-cli or, in a shell, behind redis-cli and the server's address; all else is comments. It takes
+// from the user whatever the mutexes don't need, so that it can be repeated when they have changed, and leaves passwords
+// alone. It needs Redis 6.2 or later.
+//
+//	-config file    the definitions (default mutexes.yaml)
+//	-user name      the user; else the one that a server's URL names, or mutexgen if that names none
+//	-format name    how findings are written: text, json or github
+//
+// A key's parameter may be any text, so account:{id:int64} becomes account:*. In place of a space, which Redis does not take
+// in a rule, stands [^!-~], any character that is not visible ASCII. All servers of a cluster get the same rule. Of a server
+// that a variable names, the database is the one by default; the rule says what to add for another.
+//
+// Redis 7 logs that it dislikes a permission for a command with one argument, such as +select|2. It heeds it all the same, and
+// without the argument the user could do more.
 package main

@@ -15,7 +15,7 @@ import (
 type locker struct{}
 
 // expiration is that of a lock that is renewed while we look on, at a third of it.
-const expiration = 1500 * time.Millisecond
+const expiration = 3 * time.Second
 
 // exercise has two clients do with the mutexes of a file all that a mutex can do. One mutex is named Long: it is waited for
 // from the beginning until enough is closed, so that connections for messages live long enough to be tidied up and asked for

@@ -24,7 +24,7 @@ const password = "a long password"
 var (
 	plain = `
 version: 1
-defaults: {expiration: 5s, node_timeout: 500ms, retry_interval: 5s, renew: true}
+defaults: {expiration: 30s, node_timeout: 1s, retry_interval: 5s, renew: true}
 mutexes:
 - {name: Long, url: "redis://worker:${PASSWORD}@SERVER", key: long}
 - {name: Report, url: "redis://worker:${PASSWORD}@SERVER", key: "report:nightly"}
@@ -34,7 +34,7 @@ mutexes:
 `
 	guarded = `
 version: 1
-defaults: {expiration: 2s, node_timeout: 500ms, retry_interval: 1s, renew: true}
+defaults: {expiration: 4s, node_timeout: 1s, retry_interval: 1s, renew: true}
 mutexes:
 - {name: Long, url: "redis://worker:${PASSWORD}@SERVER", key: long}
 - {name: Fenced, url: "redis://worker:${PASSWORD}@SERVER", key: "fenced", fencing: true, restart_guard: off}
