@@ -129,7 +129,7 @@ var fields = []Field{
 	{
 		Name: "servers", Kind: Servers, In: inBoth, OneOf: oneLocation,
 		Description: "An odd number of independent Redis nodes; a lock needs more than half of them.",
-		Examples:    []string{`["${REDIS_A}", "${REDIS_B}", "${REDIS_C}"]`},
+		Examples:    []string{`["redis://a:6379", "redis://b:6379", "redis://c:6379"]`}, // in a list, editors expand ${VAR}
 		Foreign:     []string{"nodes", "hosts", "urls", "addresses", "addrs"},
 		set:         func(m *Mutex, value any) { m.Servers = value.([]string) },
 	},

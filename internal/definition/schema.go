@@ -49,11 +49,8 @@ func Schema() []byte {
 	}
 	document = append(document, mapping(InFile, []string{"version", "mutexes"})...)
 	document = append(document, locationRule()...)
-	document = append(document, snippet("mutexes.yaml", "a file with one mutex", object{
-		{"version", 1},
-		{"mutexes", list{object{{"name", "${1:NightlyReport}"}, {"url", "${2:redis://localhost:6379}"}, {"key", "${3:report:nightly}"},
-			{"expiration", "${4:10m}"}}}},
-	})...)
+	document = append(document, member{"defaultSnippets", list{snippet("mutexes.yaml", "a file with one mutex", object{
+		{"version", 1}, {"mutexes", list{mutexBody(member{"url", "${4:redis://localhost:6379}"})}}})}})
 	document = append(document, member{"definitions", definitions})
 
 	var out bytes.Buffer
@@ -101,7 +98,7 @@ func fieldSchema(f *Field) object {
 		all = append(all, member{"default", f.valueOf(f.Default)})
 		values = object{{"allOf", list{values}}}
 	}
-	if examples != nil && !f.refused() { // editors offer them
+	if examples != nil && !f.refused() && f.Kind != Cluster { // editors insert them, and a list of lists wrongly
 		all = append(all, member{"examples", examples})
 	}
 	return append(all, values...)
@@ -125,6 +122,9 @@ func (f *Field) markdownDescription() string {
 	if bounds != nil {
 		fmt.Fprintf(&out, "\n\nBounds: %s", strings.Join(bounds, ", "))
 	}
+	if f.Kind == Cluster {
+		fmt.Fprintf(&out, "\n\nExample: `%s`", strings.Join(f.Examples, "`, `"))
+	}
 	if f.NotYet != nil {
 		fmt.Fprintf(&out, "\n\nNot yet: %s.", f.NotYet.Message)
 	}
@@ -136,8 +136,12 @@ func mutexSchema() object {
 	all := object{{"type", "object"}}
 	all = append(all, mapping(InMutex, []string{"name"})...)
 	all = append(all, groupRule()...)
-	return append(all, snippet("mutex", "a mutex with a name, a key and an expiration", object{
-		{"name", "${1:NightlyReport}"}, {"key", "${2:report:nightly}"}, {"expiration", "${3:10m}"}})...)
+	return append(all, member{"defaultSnippets", list{
+		snippet("mutex", "a mutex on the nodes of the defaults", mutexBody()),
+		snippet("mutex with url", "a mutex on one node", mutexBody(member{"url", "${4:redis://localhost:6379}"})),
+		snippet("mutex with servers", "a mutex on three nodes", mutexBody(member{"servers",
+			list{"${4:redis://host1:6379}", "${5:redis://host2:6379}", "${6:redis://host3:6379}"}})),
+	}})
 }
 
 func defaultsSchema() object {
@@ -145,8 +149,12 @@ func defaultsSchema() object {
 }
 
 // snippet is text that an editor inserts: ${1:text} is a place to fill in.
-func snippet(label, description string, body any) object {
-	return object{{"defaultSnippets", list{object{{"label", label}, {"description", description}, {"body", body}}}}}
+func snippet(label, description string, body object) object {
+	return object{{"label", label}, {"description", description}, {"body", body}}
+}
+
+func mutexBody(nodes ...member) object {
+	return append(object{{"name", "${1:NightlyReport}"}, {"key", "${2:report:nightly}"}, {"expiration", "${3:10m}"}}, nodes...)
 }
 
 // groupRule allows one field of each group. Fields that a merge key brings give way to those beside it, so with one of those

@@ -56,10 +56,9 @@ func kindSchema(f *Field) object {
 	case URL:
 		return object{{"type", "string"}, {"allOf", list{ref("node")}}} // what stands beside $ref is not read
 	case Servers:
-		return append(object{{"type", "array"}, {"allOf", list{ref("group")}}}, snippet("servers", "three nodes", servers("1", "2", "3"))...)
+		return object{{"type", "array"}, {"allOf", list{ref("group")}}}
 	case Cluster:
-		return append(object{{"type", "array"}, {"minItems", 1}, {"uniqueItems", true}, {"items", ref("group")}},
-			snippet("cluster", "two groups of three nodes", list{servers("1", "2", "3"), servers("4", "5", "6")})...)
+		return object{{"type", "array"}, {"minItems", 1}, {"uniqueItems", true}, {"items", ref("group")}}
 	case KeyTemplate:
 		return text(keyLimit, `^([^\x00-\x1f\x7f\{\}]|\{\{|\}\}|`+parameter+`)+$`,
 			"text and {parameter:type}; literal braces are written {{ and }}; the types are string, int, int64, uint64, bool and "+
@@ -118,15 +117,6 @@ func groupSchema() object {
 	return slices.Concat(
 		object{{"type", "array"}, {"items", ref("node")}, {"minItems", 1}, {"maxItems", groupLimit}, {"uniqueItems", true}},
 		refused(object{{"type", "array"}, {"anyOf", even}}, "an odd number of nodes"))
-}
-
-// servers are places to fill in. They hold no ${VAR}, as the examples do, which editors would take for one of their own.
-func servers(places ...string) list {
-	var all list
-	for _, place := range places {
-		all = append(all, "${"+place+":redis://host"+place+":6379}")
-	}
-	return all
 }
 
 func keywords() list {
