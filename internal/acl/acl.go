@@ -111,7 +111,7 @@ func (all *sites) add(m *definition.Mutex, at address, user string) {
 	s.mutexes = appendNew(s.mutexes, m.Name)
 	key := keyPattern(m.Key)
 	s.keys.add(key)
-	s.channels.add(slices.Concat(literally("mutexgen:key:"), key))
+	s.channels.add("mutexgen:key:" + key)
 	if m.Fencing {
 		s.fencing = true
 		for _, counter := range counterPatterns(m.Key) {
@@ -138,11 +138,11 @@ func appendNew[E comparable](list []E, element E) []E {
 
 func (s *site) rule() Rule {
 	if s.guard {
-		s.keys.add(literally("mutexgen:birth"))
+		s.keys.add("mutexgen:birth")
 	}
 	// Each engine listens to a channel of its own, with a random name, and others tell it there that they wait. The option
 	// WithWait has any mutex wait, whatever its definition says.
-	s.channels.add(append(literally("mutexgen:engine:"), anything))
+	s.channels.add("mutexgen:engine:" + anything)
 	return Rule{
 		User: s.user, Servers: s.servers, Mutexes: s.mutexes, Undecided: s.undecided && !s.anyDatabase,
 		Keys: s.keys.modifiers('~'), Channels: s.channels.modifiers('&'), Commands: s.commands(),

@@ -3,8 +3,10 @@ package acl
 import (
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
 )
@@ -173,5 +175,38 @@ func TestRulesOfNothing(t *testing.T) {
 	}
 	if !slices.Equal(rules[len(rules)-1].Keys, []string{"~*a[^!-~]b[^!-~]\xff"}) {
 		t.Errorf("keys %q", rules[len(rules)-1].Keys)
+	}
+}
+
+// What takes long here is to find which patterns others cover.
+func TestManyMutexesAndLongKeysTakeNoTime(t *testing.T) {
+	key := func(parts ...string) definition.Key {
+		var k definition.Key
+		for i, part := range parts {
+			if i > 0 {
+				k.Parts = append(k.Parts, definition.Part{Parameter: &definition.Parameter{Name: "p", Type: "string"}})
+			}
+			k.Parts = append(k.Parts, definition.Part{Literal: part})
+		}
+		return k
+	}
+	var many, long definition.File
+	for i := range 2000 {
+		name := strconv.Itoa(i)
+		many.Mutexes = append(many.Mutexes, definition.Mutex{Name: "M" + name, URL: "redis://h", Fencing: true, Key: key("account:"+name+":", ":transfer")})
+	}
+	for i := range 256 {
+		same := strings.Repeat("a", 2000)
+		long.Mutexes = append(long.Mutexes, definition.Mutex{Name: "M" + strconv.Itoa(i), URL: "redis://h",
+			Key: key("", same+strconv.Itoa(i+1000), same+"b", "")})
+	}
+	start := time.Now()
+	for _, file := range []*definition.File{&many, &long} {
+		if rules := Rules(file, ""); len(rules) != 1 || len(rules[0].Channels) != len(file.Mutexes)+1 {
+			t.Errorf("%d rules", len(rules))
+		}
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

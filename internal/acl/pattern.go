@@ -7,37 +7,39 @@ import (
 	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
-// pattern is a glob-style pattern of Redis: bytes, and what stands for more than one.
-type pattern []rune
+// pattern is a glob-style pattern of Redis, with a rune for each byte that stands for itself, and one of those below for what
+// stands for more.
+type pattern string
 
 const (
 	// anything matches any text, also none.
-	anything rune = -1 - iota
+	anything pattern = "\U0010FFFF"
 	// blank matches a byte that is no visible character of ASCII. ACL SETUSER refuses patterns with spaces in them.
-	blank
+	blank pattern = "\U0010FFFE"
 )
 
 func literally(text string) pattern {
-	p := make(pattern, len(text))
+	var b strings.Builder
 	for i := range len(text) {
-		p[i] = rune(text[i])
 		if text[i] <= ' ' || text[i] == 0x7f {
-			p[i] = blank
+			b.WriteString(string(blank))
+		} else {
+			b.WriteRune(rune(text[i]))
 		}
 	}
-	return p
+	return pattern(b.String())
 }
 
 // String is the pattern as Redis reads it. A closing bracket without an opening one needs no backslash.
 func (p pattern) String() string {
 	var b strings.Builder
 	for _, r := range p {
-		switch r {
-		case anything:
+		switch c := pattern(r); {
+		case c == anything:
 			b.WriteByte('*')
-		case blank:
+		case c == blank:
 			b.WriteString("[^!-~]")
-		case '*', '?', '[', '\\':
+		case strings.ContainsRune(`*?[\`, r):
 			b.WriteByte('\\')
 			b.WriteByte(byte(r))
 		default:
@@ -50,27 +52,22 @@ func (p pattern) String() string {
 // covers tells whether p matches whatever q does. The text that q's anything stands for may be one that p knows nothing of,
 // so only p's own anything matches it.
 func (p pattern) covers(q pattern) bool {
-	i, j := 0, 0
-	star, resume := -1, 0 // where to go on if what follows p's last anything does not fit: anything takes in one more of q
-	for j < len(q) {
-		switch {
-		case i < len(p) && p[i] == anything:
-			star, resume = i, j
-			i++
-		case i < len(p) && p[i] == q[j]:
-			i++
-			j++
-		case star >= 0:
-			resume++
-			i, j = star+1, resume
-		default:
+	first, rest, more := strings.Cut(string(p), string(anything))
+	text, fits := strings.CutPrefix(string(q), first)
+	if !more || !fits {
+		return fits && text == ""
+	}
+	for {
+		piece, after, more := strings.Cut(rest, string(anything))
+		if !more {
+			return strings.HasSuffix(text, piece)
+		}
+		at := strings.Index(text, piece) // the first: whatever fits behind a later one fits behind this one
+		if at < 0 {
 			return false
 		}
+		text, rest = text[at+len(piece):], after
 	}
-	for i < len(p) && p[i] == anything {
-		i++
-	}
-	return i == len(p)
 }
 
 // patterns are some of which none covers another, in the order in which they came.
@@ -97,9 +94,9 @@ func keyPattern(key definition.Key) pattern {
 	var p pattern
 	for _, part := range key.Parts {
 		if part.Parameter != nil {
-			p = append(p, anything)
+			p += anything
 		} else {
-			p = append(p, literally(part.Literal)...)
+			p += literally(part.Literal)
 		}
 	}
 	return p
@@ -109,14 +106,15 @@ func keyPattern(key definition.Key) pattern {
 // Cluster keeps it in the same slot then; or if the key has a part in braces already, just the key. With a parameter it may
 // depend on the value which it is.
 func counterPatterns(key definition.Key) []pattern {
-	p, name := keyPattern(key), literally(":fence")
+	const name = ":fence"
+	p := keyPattern(key)
 	always, never := tagged(key)
 	var all []pattern
 	if !always {
-		all = append(all, slices.Concat(literally("{"), p, literally("}"), name))
+		all = append(all, "{"+p+"}"+name)
 	}
 	if !never {
-		all = append(all, slices.Concat(p, name))
+		all = append(all, p+name)
 	}
 	return all
 }

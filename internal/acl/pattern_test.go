@@ -7,14 +7,11 @@ import (
 
 // glob is a pattern written with * and nothing else that is special.
 func glob(text string) pattern {
-	var p pattern
-	for i, piece := range strings.Split(text, "*") {
-		if i > 0 {
-			p = append(p, anything)
-		}
-		p = append(p, literally(piece)...)
+	var pieces []string
+	for piece := range strings.SplitSeq(text, "*") {
+		pieces = append(pieces, string(literally(piece)))
 	}
-	return p
+	return pattern(strings.Join(pieces, string(anything)))
 }
 
 func TestPatternsThatCoverOthers(t *testing.T) {
@@ -43,6 +40,9 @@ func TestPatternsThatCoverOthers(t *testing.T) {
 		{"a*b*c", "aXbYbZc", true},
 		{"a*b*c", "a*c", false},
 		{"a*b", "a*b*b", true},
+		{"ab*b", "ab", false},
+		{"*a*a*", "aXa", true},
+		{"*a*a*", "a", false},
 		{"*:fence", "{a}:fence", true},
 		{"a b*", "a bc", true},
 		{"a!b", "a b", false},
@@ -83,6 +83,35 @@ func TestCountersOfKeys(t *testing.T) {
 		}
 		if text := strings.Join(got, " "); text != want {
 			t.Errorf("%s: %s; want %s", template, text, want)
+		}
+	}
+}
+
+// TestCoverIsWhatAMatcherFinds compares all short patterns with a matcher that tries everything: p covers q if it matches q
+// with a text that no pattern knows in the place of each star.
+func TestCoverIsWhatAMatcherFinds(t *testing.T) {
+	var matches func(p, text string) bool
+	matches = func(p, text string) bool {
+		switch {
+		case p == "":
+			return text == ""
+		case p[0] == '*':
+			return matches(p[1:], text) || text != "" && matches(p, text[1:])
+		default:
+			return text != "" && p[0] == text[0] && matches(p[1:], text[1:])
+		}
+	}
+	all := []string{""}
+	for i := 0; len(all[i]) < 4; i++ {
+		for _, c := range []string{"a", "b", "*"} {
+			all = append(all, all[i]+c)
+		}
+	}
+	for _, p := range all {
+		for _, q := range all {
+			if got, want := glob(p).covers(glob(q)), matches(p, strings.ReplaceAll(q, "*", "xy")); got != want {
+				t.Errorf("%q covers %q: %v", p, q, got)
+			}
 		}
 	}
 }

@@ -48,7 +48,7 @@ func Write(w io.Writer, rules []Rule) error {
 			"Each ACL line says what one user needs on the servers above it, for Redis 6.2 or later, and takes away whatever else " +
 				"that user was allowed. Enter it at the prompt of redis-cli; or in a shell, behind redis-cli and the server's address.",
 			"Passwords stay as they are. A new user has none, and cannot log in without: ACL SETUSER " + quote(rules[0].User) +
-				" '>a long password'",
+				" '>a long password'. The application's URLs name both: redis://user:password@host:port",
 			"The server forgets all this when it ends, unless ACL SAVE or CONFIG REWRITE has it kept.",
 		} {
 			comment(&b, line)
@@ -63,7 +63,7 @@ func Write(w io.Writer, rules []Rule) error {
 		comment(&b, strings.Join(r.Servers, ", "))
 		comment(&b, "for "+strings.Join(r.Mutexes, ", "))
 		if r.Undecided {
-			comment(&b, "if the variable's URL names another database, N: with '+select|N' at the end")
+			comment(&b, "if a variable names another database, N: with '+select|N' at the end")
 		}
 		if r.User == "default" {
 			comment(&b, "beware: default is everybody who names no user, you perhaps")

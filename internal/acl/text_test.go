@@ -19,12 +19,13 @@ mutexes:
 `)
 	const want = `# Each ACL line says what one user needs on the servers above it, for Redis 6.2 or later, and takes away whatever else
 # that user was allowed. Enter it at the prompt of redis-cli; or in a shell, behind redis-cli and the server's address.
-# Passwords stay as they are. A new user has none, and cannot log in without: ACL SETUSER mutexgen '>a long password'
+# Passwords stay as they are. A new user has none, and cannot log in without: ACL SETUSER mutexgen '>a long password'.
+# The application's URLs name both: redis://user:password@host:port
 # The server forgets all this when it ends, unless ACL SAVE or CONFIG REWRITE has it kept.
 
 # ${REDIS_URL:-redis://localhost:6379/1}
 # for Report
-# if the variable's URL names another database, N: with '+select|N' at the end
+# if a variable names another database, N: with '+select|N' at the end
 ACL SETUSER mutexgen on resetkeys '~report:nightly' resetchannels '&mutexgen:key:report:nightly' '&mutexgen:engine:*' ` +
 		`-@all +set +get +del +pttl +pexpire +eval +evalsha +mget +publish '+pubsub|numsub' +subscribe +unsubscribe +ping '+select|1'
 
