@@ -121,9 +121,23 @@
 //
 // # mutexgen schema
 //
-// Prints a JSON Schema (draft-07) of mutexes.yaml.
+// Prints a JSON Schema (draft-07) of mutexes.yaml, or writes it into a file, by which editors complete and check it.
 //
-//	mutexgen schema [-out mutexes.schema.json] [-format text]
+//	mutexgen schema [-out file] [-format text]
+//
+// Editors with the YAML language server (VS Code, neovim and others) find that file by a comment at the top of mutexes.yaml:
+//
+//	# yaml-language-server: $schema=mutexes.schema.json
+//
+// The schema tells apart what it can: fields, kinds of values, bounds. What is wrong with several mutexes together, or with
+// what a key or a URL says, mutexgen alone knows. To have it follow a new version of mutexgen, put this line beside the other:
+//
+//	//go:generate go tool mutexgen schema -out mutexes.schema.json
+//
+// The flags:
+//
+//	-out file       the file to write, unless it is up to date; never one that is no such schema
+//	-format name    how findings are written: text, json or github
 //
 // # mutexgen compat
 //

@@ -35,7 +35,8 @@ func subcommands() []subcommand {
 		{"check", environment.check},
 		{"diff", environment.diff},
 		{"init", environment.init},
-		// To come, each with its file: schema, compat.
+		{"schema", environment.schema},
+		// To come, with its file: compat.
 		{"acl", environment.acl},
 	}
 }
