@@ -52,8 +52,8 @@ func identify(text string) identity {
 		}
 		server += ":" + port
 	}
-	if database == "" {
-		database = u.Query().Get("db")
+	if given := u.Query().Get("db"); given != "" { // it goes before that of the path, with go-redis
+		database = given
 	}
 	if database == "" {
 		database = "0"

@@ -91,6 +91,7 @@ func TestFormatsHaveNames(t *testing.T) {
 func TestANodeIsTheSameUnderManyURLs(t *testing.T) {
 	for url, want := range map[string]Node{
 		"redis://h":                   {"h:6379", "0"},
+		"redis://h/1?db=2":            {"h:6379", "2"},
 		"redis://u:p@H:6379/0":        {"h:6379", "0"},
 		"rediss://h:6380/3":           {"h:6380", "3"},
 		"redis://[::1]/2":             {"::1:6379", "2"},

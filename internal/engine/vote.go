@@ -137,7 +137,7 @@ func hint(err error) string {
 	case errors.As(err, &clusterMode), hasCode(err, "MOVED", "CROSSSLOT", "CLUSTERDOWN"):
 		return "the server runs in cluster mode; url and servers name independent servers"
 	case noPermission(err):
-		return "the server's user may not do this; it needs the commands set, get, del, pttl, pexpire, eval and evalsha on the mutex's keys (with fencing or restart_guard also time, incr and info, and the keys *:fence and mutexgen:birth), and publish and subscribe on the channels mutexgen:*"
+		return "the server's user may not do this: go tool mutexgen acl prints the ACL rule that it needs"
 	case errors.As(err, &skewed):
 		return fmt.Sprintf("fencing tokens begin with the servers' clocks: keep them, and this machine's, within %v of each other", MaxSkew)
 	case hasCode(err, "NOAUTH", "WRONGPASS"):
