@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/mutexgen/mutexgen/internal/acl"
 	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
@@ -219,6 +220,18 @@ func TestTheErrorsInTheReadmeAreReal(t *testing.T) {
 	}
 	if section := readme(t, "Add it to an application"); !strings.Contains(section, "\n```\n"+said.String()+"```\n") {
 		t.Errorf("the README doesn't show\n%s", said.String())
+	}
+}
+
+// TestTheRuleInTheReadmeIsThatOfItsMutexes compares the ACL rule with what mutexgen acl makes of the first mutexes.yaml.
+func TestTheRuleInTheReadmeIsThatOfItsMutexes(t *testing.T) {
+	file, findings := definition.Parse("mutexes.yaml", []byte(blocksOf(readme(t, ""))[0].code))
+	if findings.HasErrors() {
+		t.Fatal(findings)
+	}
+	rules := acl.Rules(file, "locks")
+	if len(rules) != 1 || !strings.Contains(readme(t, "mutexes.yaml"), "\n```\n"+rules[0].Command()+"\n```\n") {
+		t.Errorf("the README doesn't show %v", rules)
 	}
 }
 
