@@ -1,0 +1,124 @@
+package compat
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
+)
+
+// safeguards reports what fencing tokens and restart guards don't promise while both versions run, or after.
+func (c *comparison) safeguards(p pair) {
+	c.fencing(p)
+	c.guard(p)
+}
+
+func (c *comparison) fencing(p pair) {
+	before, after := p.before, p.after
+	const rights = "; where Redis users have restricted rights, extend them first (mutexgen acl)"
+	switch {
+	case before.Fencing && !after.Fencing:
+		c.breaks(p, "fencing-off", "the token of new instances is 0: what compares tokens refuses them, and what does not compare is "+
+			"not protected from old instances that come too late",
+			"deploy in two steps: first a version that does without tokens, then fencing: false", "fencing true", "fencing")
+	case !before.Fencing && after.Fencing:
+		c.warns(p, "fencing-on", "old instances hold the lock without a token, so tokens protect nothing until the last of them has stopped",
+			"deploy in two steps: first fencing: true, then a version that relies on tokens"+rights, "fencing false", "fencing")
+	case before.Fencing && after.FencingMemory < before.FencingMemory:
+		c.warns(p, "fencing-memory-shorter", fmt.Sprintf("the last token of a key that nobody locks is remembered for %s instead of %s; "+
+			"from then on tokens rely on the servers' clocks", span(after.FencingMemory), span(before.FencingMemory)),
+			"see that the clocks are right to within 2s", "fencing_memory "+span(before.FencingMemory), "fencing_memory")
+	}
+}
+
+func (c *comparison) guard(p pair) {
+	before, after := p.before, p.after
+	if before.RestartGuard && !after.RestartGuard {
+		c.warns(p, "restart-guard-off", "a server that lost its data votes for new instances at once, and may let a second holder in",
+			"leave it on, unless the servers write all to disk before they answer (appendfsync always)", "restart_guard on", "restart_guard")
+	}
+	if !after.RestartGuard {
+		return
+	}
+	if before.RestartGuard {
+		c.quarantines(p)
+	}
+	if c.newToGuard(after) {
+		field, label := "restart_guard", "restart_guard off"
+		if before.RestartGuard {
+			field, label = "", c.everything(groups(before))
+		}
+		fields := []string{field}
+		if field == "" {
+			fields = placeFields
+		}
+		c.warns(p, "quarantine", fmt.Sprintf("its servers count as new to the restart guard: new instances get no lock within %s of the first "+
+			"attempt", rounded(quarantine(after))),
+			"expect ErrNodeQuarantined until then, and while it lasts let old instances run; where Redis users have restricted rights, extend "+
+				"them first (mutexgen acl)", label, fields...)
+	}
+}
+
+// quarantines reports a version that lets a restarted server vote before the locks of the other have expired.
+func (c *comparison) quarantines(p pair) {
+	before, after := p.before, p.after
+	const text = "a server that restarts votes for %s instances after %s, while a lock of %s one that it has forgotten may still be held"
+	var said string
+	switch least := min(quarantine(before), quarantine(after)); {
+	case quarantine(after) < need(before):
+		said = fmt.Sprintf(text, "new", rounded(least), "an old")
+	case quarantine(before) < need(after):
+		said = fmt.Sprintf(text, "old", rounded(least), "a new")
+	default:
+		return
+	}
+	c.warns(p, "quarantine-differs", said, "let no server restart until the last old instance has stopped", "expiration "+span(before.Expiration),
+		"expiration", "expiration_in_seconds")
+}
+
+// need is how long a server that may have lost its data must not vote, so that no lock of this mutex is forgotten.
+func need(m *definition.Mutex) time.Duration {
+	return m.Expiration + time.Duration(float64(m.Expiration)*max(m.DriftFactor, 0.01)) + 2*time.Second
+}
+
+// quarantine is how long it does not vote for this mutex. The engine reckons the same.
+func quarantine(m *definition.Mutex) time.Duration {
+	if m.Fencing {
+		return max(need(m), 7*time.Second)
+	}
+	return need(m)
+}
+
+func rounded(d time.Duration) string { return span(d.Round(100 * time.Millisecond)) }
+
+// newToGuard says whether a majority of some group has no birth key yet, as far as the old definitions tell.
+func (c *comparison) newToGuard(m *definition.Mutex) bool {
+	for _, group := range groups(m) {
+		strange := 0
+		for _, text := range group {
+			if !c.guarded[c.variables.resolve(text, nil)] {
+				strange++
+			}
+		}
+		if strange > len(group)/2 {
+			return true
+		}
+	}
+	return false
+}
+
+// underGuard are the nodes on which one of the mutexes has a restart guard.
+func (c *comparison) underGuard(mutexes []definition.Mutex) map[node]bool {
+	nodes := map[node]bool{}
+	for i := range mutexes {
+		if !mutexes[i].RestartGuard {
+			continue
+		}
+		for _, group := range groups(&mutexes[i]) {
+			for _, text := range group {
+				nodes[c.variables.resolve(text, nil)] = true
+			}
+		}
+	}
+	return nodes
+}

@@ -1,0 +1,319 @@
+package compat
+
+import (
+	"crypto/md5"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
+)
+
+// TestBreaksAreThoseThatCanHappen holds Compare against the truth: whether there is an environment and a thing to protect for
+// which an old instance and a new one could both have a majority. It is found by trying all of them.
+func TestBreaksAreThoseThatCanHappen(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	breaks, fine := 0, 0
+	for compared := 0; compared < 1500; {
+		before, after := randomPair(random)
+		old, findings := definition.Parse("old.yaml", []byte(before))
+		now, others := definition.Parse("new.yaml", []byte(after))
+		if findings.HasErrors() || others.HasErrors() {
+			continue
+		}
+		compared++
+		got := map[string]bool{}
+		for _, finding := range Compare(Version{"old.yaml", old}, Version{"new.yaml", now}) {
+			if finding.Severity == definition.Error {
+				names, _, _ := strings.Cut(finding.Message, ": ")
+				for _, name := range strings.Split(names, " and ") {
+					got[name] = true
+				}
+			}
+		}
+		for i := range now.Mutexes {
+			m := &now.Mutexes[i]
+			at := slices.IndexFunc(old.Mutexes, func(other definition.Mutex) bool { return other.Name == m.Name })
+			if at < 0 {
+				continue
+			}
+			why := canBreak(&old.Mutexes[at], m)
+			if (why != "") != got[m.Name] {
+				t.Fatalf("%s: reported: %v; in truth: %q\nold:\n%s\nnew:\n%s", m.Name, got[m.Name], why, before, after)
+			}
+			if why != "" {
+				breaks++
+			} else {
+				fine++
+			}
+		}
+	}
+	if breaks < 300 || fine < 300 {
+		t.Errorf("%d breaks and %d others are too few to tell", breaks, fine)
+	}
+}
+
+// randomPair is a file and a small change of it.
+func randomPair(random *rand.Rand) (before, after string) {
+	one := func(of ...string) string { return of[random.IntN(len(of))] }
+	key := func() string {
+		return one("k", "other", "k:{p:int64}", "k:{p:int}", "k:{p:uint64}", "k:{p:string}", "k:{r:string}", "k:{p:bool}", "{p:bool}",
+			"k:{p:int64}:{q:int64}", "k:{q:int64}:{p:int64}", "k:{r:int64}:{q:int64}", "{p:bool}/{q:bool}", "k:{p:string}:x",
+			"k:{p:example.com/ids.ID}")
+	}
+	url := func() string {
+		return one("redis://h0", "redis://h1", "redis://h2", "redis://h3", "redis://h0/1", "redis://h1/1", "redis://h2?db=1",
+			"redis://H0:6379/0", "rediss://u@h1", "${A}", "${B}", "${A}/1", "${A:-redis://h0}", "${A:-redis://h1}", "${A:-redis://h0/1}",
+			"${B:-redis://h2}", "redis://${C}", "redis://${C}/1", "redis://${C:-h1}")
+	}
+	group := func() []string {
+		var all []string
+		for range 1 + 2*random.IntN(3) {
+			all = append(all, url())
+		}
+		return all
+	}
+	type mutex struct {
+		key    string
+		groups [][]string
+	}
+	many := func() (groups [][]string) {
+		for range 1 + random.IntN(3) {
+			groups = append(groups, group())
+		}
+		return groups
+	}
+	write := func(mutexes []mutex) string {
+		out := "version: 1\nmutexes:\n"
+		for i, m := range mutexes {
+			var lists []string
+			for _, group := range m.groups {
+				lists = append(lists, `["`+strings.Join(group, `", "`)+`"]`)
+			}
+			place := "cluster: [" + strings.Join(lists, ", ") + "]"
+			if len(m.groups) == 1 {
+				place = "servers: " + lists[0]
+				if len(m.groups[0]) == 1 && len(m.key)%2 == 0 {
+					place = `url: "` + m.groups[0][0] + `"`
+				}
+			}
+			out += fmt.Sprintf("  - name: M%d\n    key: %q\n    %s\n", i, m.key, place)
+		}
+		return out
+	}
+	var mutexes []mutex
+	for range 1 + random.IntN(2) {
+		mutexes = append(mutexes, mutex{key(), many()})
+	}
+	before = write(mutexes)
+	for i := range mutexes {
+		m := &mutexes[i]
+		groups := make([][]string, len(m.groups))
+		for j := range groups {
+			groups[j] = slices.Clone(m.groups[j])
+		}
+		m.groups = groups
+		some := groups[random.IntN(len(groups))]
+		switch random.IntN(9) {
+		case 0:
+			m.key = key()
+		case 1, 2, 3:
+			some[random.IntN(len(some))] = url()
+		case 4:
+			m.groups = many()
+		case 5:
+			random.Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
+		case 6:
+			random.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
+		case 7:
+			m.groups = append(groups, group())
+		}
+	}
+	return before, write(mutexes)
+}
+
+// canBreak tells of an environment and a thing for which both versions can have a majority at once; "" if there is none.
+func canBreak(before, after *definition.Mutex) string {
+	type places struct{ from, to int }
+	seen := map[places]bool{}
+	for n := range 300 {
+		keys := [2]string{}
+		for i, m := range []*definition.Mutex{before, after} {
+			keys[i] = render(m.Key, argumentsOf(n, before, after, i == 1))
+		}
+		if keys[0] != keys[1] {
+			return fmt.Sprintf("keys %q and %q", keys[0], keys[1])
+		}
+		at := places{groupOf(len(groups(before)), keys[0]), groupOf(len(groups(after)), keys[1])}
+		if seen[at] {
+			continue
+		}
+		seen[at] = true
+		for _, environment := range environments {
+			was, fine := opened(before, environment)
+			is, alsoFine := opened(after, environment)
+			if fine && alsoFine && disjointMajorities(was[at.from], is[at.to]) {
+				return fmt.Sprintf("%q with %v: %v and %v", keys[0], environment, was[at.from], is[at.to])
+			}
+		}
+	}
+	return ""
+}
+
+// argumentsOf are the values that name the nth thing. A parameter that was renamed has that of the one in its place.
+func argumentsOf(n int, before, after *definition.Mutex, isAfter bool) map[string]int {
+	values := map[string]int{}
+	was, is := before.Key.Parameters(), after.Key.Parameters()
+	for i, parameter := range was {
+		values[parameter.Name] = n >> i
+	}
+	if !isAfter {
+		return values
+	}
+	for i, parameter := range is {
+		if _, ok := values[parameter.Name]; !ok && i < len(was) {
+			values[parameter.Name] = values[was[i].Name]
+		}
+	}
+	return values
+}
+
+// render makes a key. What the application makes texts of, it makes otherwise than we do.
+func render(key definition.Key, values map[string]int) string {
+	var b strings.Builder
+	for _, part := range key.Parts {
+		switch p := part.Parameter; {
+		case p == nil:
+			b.WriteString(part.Literal)
+		case p.Import != "":
+			fmt.Fprintf(&b, "id%d", values[p.Name])
+		case p.Type == "bool":
+			b.WriteString(strconv.FormatBool(values[p.Name]%2 == 1))
+		case p.Type == "string":
+			fmt.Fprintf(&b, "s%d", values[p.Name])
+		default:
+			b.WriteString(strconv.Itoa(values[p.Name]))
+		}
+	}
+	return b.String()
+}
+
+// groupOf finds the group of a key in the plainest way.
+func groupOf(groups int, key string) int {
+	at := func(text string) uint64 {
+		sum := md5.Sum([]byte(text))
+		return binary.LittleEndian.Uint64(sum[8:])
+	}
+	own, best, distance := at(key), 0, uint64(0)
+	for group := range groups {
+		for i := range 512 {
+			if d := at(strconv.Itoa(group)+strconv.Itoa(i)) - own - 1; group+i == 0 || d < distance {
+				best, distance = group, d
+			}
+		}
+	}
+	return best
+}
+
+// environments are all values of the three variables.
+var environments = func() (all []map[string]string) {
+	urls := []string{"", "redis://h0", "redis://h1", "redis://h3", "redis://h4", "redis://h0/1", "redis://h4/1"}
+	for _, a := range urls {
+		for _, b := range urls {
+			for _, c := range []string{"", "h0", "h4"} {
+				all = append(all, map[string]string{"A": a, "B": b, "C": c})
+			}
+		}
+	}
+	return all
+}()
+
+// opened are the nodes of a mutex in each group, as go-redis and the rules of Open have it; not if it cannot be opened.
+func opened(m *definition.Mutex, environment map[string]string) (all [][]string, ok bool) {
+	servers := map[string]bool{}
+	for _, group := range groups(m) {
+		var nodes []string
+		for _, text := range group {
+			for name, value := range environment {
+				if value != "" {
+					text = strings.ReplaceAll(text, "${"+name+"}", value)
+				}
+				if before, rest, found := strings.Cut(text, "${"+name+":-"); found {
+					fallback, after, _ := strings.Cut(rest, "}")
+					if value == "" {
+						value = fallback
+					}
+					text = before + value + after
+				}
+			}
+			options, err := redis.ParseURL(text)
+			if err != nil || strings.Contains(text, "$") || servers[strings.ToLower(options.Addr)] {
+				return nil, false
+			}
+			servers[strings.ToLower(options.Addr)] = true
+			nodes = append(nodes, fmt.Sprintf("%s/%d", strings.ToLower(options.Addr), options.DB))
+		}
+		all = append(all, nodes)
+	}
+	return all, true
+}
+
+func disjointMajorities(before, after []string) bool {
+	index := map[string]int{}
+	bits := func(nodes []string) (all int) {
+		for _, node := range nodes {
+			if _, ok := index[node]; !ok {
+				index[node] = len(index)
+			}
+			all |= 1 << index[node]
+		}
+		return all
+	}
+	was, is := bits(before), bits(after)
+	ones := func(set int) int { return strings.Count(strconv.FormatInt(int64(set), 2), "1") }
+	for one := was; one > 0; one = (one - 1) & was {
+		if ones(one) != len(before)/2+1 {
+			continue
+		}
+		for other := is; other > 0; other = (other - 1) & is {
+			if ones(other) == len(after)/2+1 && one&other == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// TestMajoritiesMeetOnlyOnTheSameNodes is why groupChange counts no nodes: of all groups of an odd number of nodes, only
+// those of the same nodes exclude each other.
+func TestMajoritiesMeetOnlyOnTheSameNodes(t *testing.T) {
+	universe := []string{"a", "b", "c", "d", "e", "f"}
+	var odd [][]string
+	for set := range 1 << len(universe) {
+		var group []string
+		for i, node := range universe {
+			if set&(1<<i) != 0 {
+				group = append(group, node)
+			}
+		}
+		if len(group)%2 == 1 {
+			odd = append(odd, group)
+		}
+	}
+	for _, before := range odd {
+		for _, after := range odd {
+			if same := slices.Equal(before, after); disjointMajorities(before, after) == same {
+				t.Errorf("%v and %v: majorities can be disjoint: %v", before, after, !same)
+			}
+		}
+	}
+	if len(odd) != 32 {
+		t.Errorf("%d groups", len(odd))
+	}
+}
