@@ -16,6 +16,8 @@ type template struct {
 	forwards, backwards *automaton
 }
 
+var escapedBraces = strings.NewReplacer("{", "{{", "}", "}}")
+
 func newTemplate(key Key) template {
 	t := template{literal: true, parts: key.Parts}
 	var shape strings.Builder
@@ -26,7 +28,7 @@ func newTemplate(key Key) template {
 			}
 			t.suffix = part.Literal
 			// Braces are escaped, so that no text looks like a parameter.
-			shape.WriteString(strings.NewReplacer("{", "{{", "}", "}}").Replace(part.Literal))
+			shape.WriteString(escapedBraces.Replace(part.Literal))
 			continue
 		}
 		t.literal, t.suffix = false, ""

@@ -8,8 +8,12 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// sourceLimit bounds the size of a file: a thousand mutexes take a twentieth of it.
-const sourceLimit = 4 << 20
+// What is read of a file: a thousand mutexes take a twentieth of it. The YAML library takes some 600 bytes for a line with a
+// field, however short it is, so the lines are counted, and what else may be a value of its own.
+const (
+	sourceLimit = 4 << 20
+	valueLimit  = 200_000
+)
 
 const byteOrderMark = "\uFEFF"
 
@@ -24,6 +28,9 @@ func newSource(text []byte) *source {
 	s := &source{}
 	for {
 		end, width := lineBreak(rest)
+		if len(s.lines) > valueLimit { // which no position is in
+			end, width = len(rest), 0
+		}
 		s.lines = append(s.lines, rest[:end])
 		s.widths = append(s.widths, utf8.RuneCountInString(rest[:end]))
 		if width == 0 {
@@ -76,6 +83,9 @@ func (s *source) unreadable(text []byte) (Finding, bool) {
 	if len(text) > 1 && (text[0] == 0xFE && text[1] == 0xFF || text[0] == 0xFF && text[1] == 0xFE) {
 		return Finding{Position: Position{1, 1}, Message: "the text is UTF-16, not UTF-8", Hint: "save the file as UTF-8"}, true
 	}
+	if finding, ok := s.tooMuch(); ok {
+		return finding, true
+	}
 	for number, line := range s.lines {
 		column := 0
 		for offset, r := range line {
@@ -90,6 +100,29 @@ func (s *source) unreadable(text []byte) (Finding, bool) {
 				return Finding{Position: at, Message: fmt.Sprintf("control character %U", r),
 					Hint: "in double quotes, YAML writes it as an escape"}, true
 			}
+		}
+	}
+	return Finding{}, false
+}
+
+// tooMuch reports that there may be more values than are read: each begins a line, or stands behind one of these signs.
+func (s *source) tooMuch() (Finding, bool) {
+	values := 0
+	for number, line := range s.lines {
+		values++
+		for i := range len(line) {
+			switch line[i] {
+			case ',', '[', '{':
+				values++
+			case '-', '?':
+				if i+1 == len(line) || line[i+1] == ' ' || line[i+1] == '\t' {
+					values++
+				}
+			}
+		}
+		if values > valueLimit {
+			return Finding{Position: Position{number + 1, 1},
+				Message: fmt.Sprintf("the file has too many lines and lists; at most %d values are read", valueLimit)}, true
 		}
 	}
 	return Finding{}, false

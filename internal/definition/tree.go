@@ -153,7 +153,7 @@ func (p *parser) items(v value, what, of, hint string) ([]value, bool) {
 		p.wrongKind(v, what, of, hint)
 		return nil, false
 	}
-	items := make([]value, 0, len(v.Content))
+	var items []value // whose number, by way of aliases, is not that of the list before it is looked at
 	for _, node := range v.Content {
 		item, ok := p.value(node, v)
 		if !ok {
