@@ -161,6 +161,47 @@ func TestConfigurationDescribesEveryField(t *testing.T) {
 	}
 }
 
+// TestKeysInConfigurationHaveTheirParameters reads the table of keys, in which a row is a key, a call in Go, and what it locks.
+func TestKeysInConfigurationHaveTheirParameters(t *testing.T) {
+	rows := regexp.MustCompile("(?m)^\\| `([^`]+)` \\| `locks\\.(\\w+)\\.Synchronize\\(ctx(.*), fn\\)` \\|").
+		FindAllStringSubmatch(string(configuration(t)), -1)
+	if len(rows) < 5 {
+		t.Fatalf("%d keys only", len(rows))
+	}
+	for _, row := range rows {
+		text := fmt.Sprintf("version: 1\nmutexes:\n  - name: %s\n    url: redis://a\n    key: %q\n", row[2], row[1])
+		file, all := definition.Parse("mutexes.yaml", []byte(text))
+		if file == nil || len(all) > 0 {
+			t.Errorf("%s\n%s", text, findings(text))
+			continue
+		}
+		arguments := ""
+		for _, parameter := range file.Mutexes[0].Key.Parameters() {
+			arguments += ", " + parameter.GoName
+		}
+		if arguments != row[3] {
+			t.Errorf("%s takes%s, not%s", row[1], arguments, row[3])
+		}
+	}
+}
+
+// TestRequiredFieldsAreRequired leaves out each of those that the page calls so, and each other.
+func TestRequiredFieldsAreRequired(t *testing.T) {
+	lines := []string{"version: 1", "package: locks", "defaults: {url: redis://a}", "mutexes: [{name: A, key: a}]"}
+	for i, line := range lines {
+		name, _, _ := strings.Cut(line, ":")
+		file, _ := definition.Parse("", []byte(strings.Join(slices.Delete(slices.Clone(lines), i, i+1), "\n")))
+		for _, f := range definition.Fields() {
+			if f.Name == name && name != "defaults" && required(f) != (file == nil) {
+				t.Errorf("required is %s: %t", name, required(f))
+			}
+		}
+	}
+	if file, _ := definition.Parse("", []byte("version: 1\nmutexes: [{url: redis://a, key: a}]")); file != nil {
+		t.Error("a mutex needs no name")
+	}
+}
+
 // kinds says what values of a kind are.
 var kinds = map[definition.Kind]string{
 	definition.Version:     "the number 1",
@@ -191,7 +232,10 @@ func overview() string {
 		first, _, _ = strings.Cut(first, "; ")
 		first, _, _ = strings.Cut(first, ": ")
 		standard := code(f.Default)
-		if f.Default == "" {
+		switch {
+		case required(f):
+			standard = "required"
+		case f.Default == "":
 			standard = "–"
 		}
 		fmt.Fprintf(&out, "| [%s](#%s) | %s | %s |\n", code(f.Name), f.Name, strings.TrimRight(first, ". "), standard)
@@ -244,6 +288,10 @@ func reference(t *testing.T) string {
 	return strings.TrimRight(out.String(), "\n") + "\n"
 }
 
+func required(f definition.Field) bool {
+	return slices.Contains([]definition.Kind{definition.Version, definition.Mutexes, definition.Name}, f.Kind)
+}
+
 func rows(f definition.Field) [][2]string {
 	stands := "a mutex"
 	switch {
@@ -252,9 +300,9 @@ func rows(f definition.Field) [][2]string {
 	case f.In&definition.InDefaults != 0:
 		stands = "a mutex, or `defaults`"
 	}
-	required := ""
-	if slices.Contains([]definition.Kind{definition.Version, definition.Mutexes, definition.Name}, f.Kind) {
-		required = "yes"
+	must := ""
+	if required(f) {
+		must = "yes"
 	}
 	var bounds []string
 	for _, bound := range [][2]string{{"at least", f.Least}, {"at most", f.Most}, {"below", f.Below}} {
@@ -278,7 +326,7 @@ func rows(f definition.Field) [][2]string {
 	return [][2]string{
 		{"value", kinds[f.Kind]},
 		{"stands in", stands},
-		{"required", required},
+		{"required", must},
 		{"default", code(f.Default)},
 		{"bounds", strings.Join(bounds, ", ")},
 		{"not beside", strings.Join(others, ", ")},

@@ -103,7 +103,7 @@ var fields = []Field{
 	},
 	{
 		Name: "mutexes", Kind: Mutexes, In: InFile,
-		Description: "The mutexes.",
+		Description: "The mutexes, each with a name of its own.",
 		Foreign:     []string{"mutex", "locks", "lock"},
 	},
 	{
@@ -178,7 +178,7 @@ var fields = []Field{
 	{
 		Name: "max_retry", Kind: Count, In: inBoth, OneOf: oneWaiting,
 		Default: "0", Least: "0", Most: "1000000000",
-		Description: "How many further attempts an acquire makes, instead of wait.",
+		Description: "How many further attempts an acquire makes, whatever failed, instead of wait.",
 		Examples:    []string{"3"},
 		Foreign:     []string{"retryCount", "retries", "max_retries", "tries", "max_attempts"},
 		set:         func(m *Mutex, value any) { m.MaxRetry = value.(int) },
@@ -221,7 +221,7 @@ var fields = []Field{
 	{
 		Name: "pool_size", Kind: Count, In: inBoth,
 		Default: "2", Least: "1", Most: "1000",
-		Description: "Connections per node.",
+		Description: "Connections to each node, at most; while somebody waits for a lock there is one more, for messages.",
 		Examples:    []string{"2"},
 		Foreign:     []string{"connections", "max_connections"},
 		set:         func(m *Mutex, value any) { m.PoolSize = value.(int) },

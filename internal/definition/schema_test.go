@@ -325,11 +325,12 @@ func TestTheLimitsOfTheSchemaAreThoseOfTheParser(t *testing.T) {
 	}
 }
 
-func TestWhatTheScenariosAcceptIsValid(t *testing.T) {
+func TestWhatWeHaveIsValid(t *testing.T) {
 	files, err := filepath.Glob("../../templates/testdata/scenarios/*/mutexes.yaml")
 	if err != nil || len(files) < 90 {
 		t.Fatalf("%d files (%v)", len(files), err)
 	}
+	files = append(files, "../../mutexes.yaml", "../../templates/scaffold/definitions.yaml")
 	count := 0
 	for _, name := range files {
 		text, err := os.ReadFile(name)
@@ -337,6 +338,9 @@ func TestWhatTheScenariosAcceptIsValid(t *testing.T) {
 			t.Fatal(err)
 		}
 		if file, _ := Parse(name, text); file == nil {
+			if !strings.Contains(name, "scenarios") {
+				t.Errorf("%s is refused", name)
+			}
 			continue
 		}
 		count++
