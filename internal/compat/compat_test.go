@@ -33,6 +33,10 @@ func TestScenarios(t *testing.T) {
 			if err := report.Write(&out, Compare(before, after)); err != nil {
 				t.Fatal(err)
 			}
+			harmless := strings.HasPrefix(folder.Name(), "harmless-") || folder.Name() == "nothing-changed"
+			if (out.Len() == 0) != harmless {
+				t.Errorf("its name does not say what it gives:\n%s", out.String())
+			}
 			expected := filepath.Join(at, "findings.txt")
 			if *update {
 				if err := os.WriteFile(expected, []byte(out.String()), 0o644); err != nil {
