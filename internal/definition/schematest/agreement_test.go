@@ -1,4 +1,4 @@
-package definition
+package schematest
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
 // An editor that marks what mutexgen takes teaches its user not to look. So: what the parser accepts, the schema does. (That
@@ -18,8 +20,8 @@ import (
 // seeds are texts to begin with: the scenarios, and files that use every field and every way to write one.
 func seeds(t testing.TB) [][]byte {
 	t.Helper()
-	all := [][]byte{[]byte(example), []byte(everyWay)}
-	files, err := filepath.Glob("../../templates/testdata/scenarios/*/mutexes.yaml")
+	all := [][]byte{[]byte(everyWay)}
+	files, err := filepath.Glob("../../../templates/testdata/scenarios/*/mutexes.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios (%v)", err)
 	}
@@ -86,14 +88,14 @@ func (m mutant) change(root *yaml.Node) {
 	switch choice := m.IntN(12); {
 	case choice < 6 && len(mappings) > 0: // a field that may stand there, with a value of its kind
 		at := m.IntN(len(mappings))
-		place := InMutex
+		place := definition.InMutex
 		if at == 0 {
-			place = InFile
+			place = definition.InFile
 		} else if m.IntN(2) == 0 {
-			place = InDefaults // which are fields of a mutex, too
+			place = definition.InDefaults // which are fields of a mutex, too
 		}
 		f := fields[m.IntN(len(fields))]
-		for f.In&place == 0 || f.Kind == Defaults || f.Kind == Mutexes {
+		for f.In&place == 0 || f.Kind == definition.Defaults || f.Kind == definition.Mutexes {
 			f = fields[m.IntN(len(fields))]
 		}
 		m.put(mappings[at], f.Name, m.value(&f))
@@ -157,30 +159,30 @@ func bare(text string) *yaml.Node {
 
 func (m mutant) one(texts ...string) string { return texts[m.IntN(len(texts))] }
 
-func (m mutant) value(f *Field) *yaml.Node {
+func (m mutant) value(f *definition.Field) *yaml.Node {
 	switch f.Kind {
-	case Servers:
+	case definition.Servers:
 		return m.servers()
-	case Cluster:
+	case definition.Cluster:
 		all := &yaml.Node{Kind: yaml.SequenceNode}
 		for range 1 + m.IntN(3) {
 			all.Content = append(all.Content, m.servers())
 		}
 		return all
-	case Duration, Wait, Lifetime:
+	case definition.Duration, definition.Wait, definition.Lifetime:
 		return bare(m.one("0", "'0'", "forever", f.Least, f.Most, m.duration(), m.duration()))
-	case Seconds, Count, Fraction:
+	case definition.Seconds, definition.Count, definition.Fraction:
 		return bare(m.one("0", "1", "-0", "0.5", "1e-3", "7", "0x10", "010", "!!int 5", "!!float 2", ".5", "-0.0", f.Least, f.Most))
-	case Switch, OnOff:
+	case definition.Switch, definition.OnOff:
 		return bare(m.one("true", "FALSE", "True", "on", "'off'", "off", "yes", "!!bool tRuE"))
-	case URL:
+	case definition.URL:
 		return bare(m.url())
-	case KeyTemplate:
+	case definition.KeyTemplate:
 		return bare(m.one("a", "{{", "'}}'", "'{id:int}'", "a{id:int64}b{no:uint64}", "x{{{id:bool}}}", "a{u:a.b/c.D}", "2026-01-02",
 			"$a", "${{b}}", "é\u2028", "'~'", "on", "1:2", "a{aB:string}", "a{a_b:net/netip.Addr}"))
-	case Name:
+	case definition.Name:
 		return bare(m.one("A", "B", "Ä", "𝐀𝐁", "A_1", "Åé٣", "ǅ", "On", "Func", "Lock"))
-	case Package:
+	case definition.Package:
 		return bare(m.one("a", "_a", "A", "é", "a1", "on", "yes", "main"))
 	}
 	return bare(m.anything())
@@ -218,7 +220,7 @@ func TestTheSchemaRefusesNothingThatTheParserAccepts(t *testing.T) {
 	m := mutant{rand.New(rand.NewPCG(11, 07))}
 	var all [][]byte
 	for _, text := range seeds(t) {
-		if file, _ := Parse("mutexes.yaml", text); file != nil {
+		if file, _ := definition.Parse("mutexes.yaml", text); file != nil {
 			all = append(all, text)
 		}
 	}
@@ -236,7 +238,7 @@ func TestTheSchemaRefusesNothingThatTheParserAccepts(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		file, _ := Parse("mutexes.yaml", text)
+		file, _ := definition.Parse("mutexes.yaml", text)
 		switch why := schemaRefusal(t, text); {
 		case file != nil && why != "":
 			t.Fatalf("the schema refuses\n%s\n%s", text, why)
@@ -259,7 +261,7 @@ func TestTheSchemaRefusesNoValueThatTheParserAccepts(t *testing.T) {
 	for i := range 8000 {
 		f := &fields[i%len(fields)]
 		node := m.value(f)
-		if node.Kind != yaml.ScalarNode || f.In == InFile {
+		if node.Kind != yaml.ScalarNode || f.In == definition.InFile {
 			continue
 		}
 		value, err := yaml.Marshal(node)
@@ -268,7 +270,7 @@ func TestTheSchemaRefusesNoValueThatTheParserAccepts(t *testing.T) {
 		}
 		text := strings.Replace(fieldText(f, strings.TrimSpace(string(value))), "    expiration: 9ms\n", "    expiration: 10ms\n"+
 			"    drift_factor: 0\n    node_timeout: 1ms\n", 1)
-		if file, _ := Parse("mutexes.yaml", []byte(text)); file == nil {
+		if file, _ := definition.Parse("mutexes.yaml", []byte(text)); file == nil {
 			continue
 		}
 		taken[f.Name]++
@@ -277,7 +279,7 @@ func TestTheSchemaRefusesNoValueThatTheParserAccepts(t *testing.T) {
 		}
 	}
 	for _, f := range fields {
-		if f.In != InFile && f.Kind != Servers && f.Kind != Cluster && taken[f.Name] < 20 {
+		if f.In != definition.InFile && f.Kind != definition.Servers && f.Kind != definition.Cluster && taken[f.Name] < 20 {
 			t.Errorf("%s: %d values taken", f.Name, taken[f.Name])
 		}
 	}
@@ -288,7 +290,7 @@ func FuzzTheSchemaNeverRefusesWhatTheParserAccepts(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if file, _ := Parse("mutexes.yaml", text); file == nil {
+		if file, _ := definition.Parse("mutexes.yaml", text); file == nil {
 			return
 		}
 		if why := schemaRefusal(t, text); why != "" {

@@ -1,4 +1,4 @@
-package definition
+package schematest
 
 import (
 	"bytes"
@@ -13,11 +13,13 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
 // compiled is the schema; compiling it checks it against that of draft-07.
 var compiled = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(definition.Schema()))
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ var views = []view{
 	// Who resolves them as we do: a field gives way to one of its group.
 	{"merge keys resolved", func(_ any, own, brought map[string]any) map[string]any {
 		for name := range brought {
-			f := fieldOf(name, InMutex)
+			f := fieldOf(name, definition.InMutex)
 			if f == nil || f.OneOf == "" || !hasGroup(own, f.OneOf) {
 				continue
 			}
@@ -74,7 +76,7 @@ var views = []view{
 
 func hasGroup(mapping map[string]any, group string) bool {
 	for name := range mapping {
-		if f := fieldOf(name, InMutex); f != nil && f.OneOf == group {
+		if f := fieldOf(name, definition.InMutex); f != nil && f.OneOf == group {
 			return true
 		}
 	}

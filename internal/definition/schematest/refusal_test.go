@@ -1,9 +1,11 @@
-package definition
+package schematest
 
 import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
 // What the schema refuses, so that an editor marks it. The lines are a mutex's, beside a name and, unless they bring nodes, a
@@ -197,7 +199,7 @@ func TestWrongFilesAreRefused(t *testing.T) {
 // mustRefuse says whether all views of a text are refused, and the text by the parser.
 func mustRefuse(t *testing.T, text string) {
 	t.Helper()
-	if file, _ := Parse("mutexes.yaml", []byte(text)); file != nil {
+	if file, _ := definition.Parse("mutexes.yaml", []byte(text)); file != nil {
 		t.Errorf("the parser accepts\n%s", text)
 	}
 	for _, v := range views {
@@ -242,7 +244,7 @@ func TestOnlyTheParserKnowsThese(t *testing.T) {
 		if strings.HasPrefix(line, "url") {
 			text = strings.Replace(text, "url: redis://a\n    ", "", 1)
 		}
-		if file, _ := Parse("mutexes.yaml", []byte(text)); file != nil {
+		if file, _ := definition.Parse("mutexes.yaml", []byte(text)); file != nil {
 			t.Errorf("the parser accepts %s", line)
 		}
 		if why := schemaRefusal(t, []byte(text)); why != "" {
