@@ -17,6 +17,8 @@ const (
 type counters struct {
 	of  *claim
 	key template
+	// certain says that each key of the template is that of a counter, whatever the texts in it are.
+	certain bool
 }
 
 // bookkeeping reports mutexes that lock, or may, what nodes keep beside the locks of others: one of the two gets no locks
@@ -92,7 +94,7 @@ func (p *parser) locksCounters(c *claim, found []*counters) {
 
 // isAt says whether all keys of c are those of the counters, and on nodes that surely are the same.
 func (c *claim) isAt(f *counters) bool {
-	return c.key.shape == f.key.shape && len(c.draft.Cluster) < 2 && len(f.of.draft.Cluster) < 2
+	return f.certain && c.key.shape == f.key.shape && len(c.draft.Cluster) < 2 && len(f.of.draft.Cluster) < 2
 }
 
 func (p *parser) locksBirth(c, guarded *claim) {
@@ -113,11 +115,11 @@ func (p *parser) locksBirth(c, guarded *claim) {
 // counters are the templates of the counters' keys. Where a text may hold a hash tag, or not, there are two.
 func (c *claim) counters() []*counters {
 	var all []*counters
+	possible, certain := hashTag(c.draft.Key.Parts)
 	add := func(before, after string) {
 		parts := slices.Concat([]Part{{Literal: before}}, c.draft.Key.Parts, []Part{{Literal: after}})
-		all = append(all, &counters{of: c, key: newTemplate(Key{Parts: joined(parts)})})
+		all = append(all, &counters{of: c, key: newTemplate(Key{Parts: joined(parts)}), certain: certain || !possible})
 	}
-	possible, certain := hashTag(c.draft.Key.Parts)
 	if !certain {
 		add("{", "}"+counterAfter)
 	}

@@ -56,6 +56,10 @@ func (s *source) mistake(number int, message string) mistake {
 		return here(begin, "a field is written with a colon and a space: name: value")
 	case says("unexpected end of stream"):
 		return here(valueBegins(line, `"'`), "a quote that opens here does not close")
+	case says("block sequence entries are not allowed"):
+		return here(valueBegins(line, "-"), "a list begins on a line of its own; text that begins with - needs quotes")
+	case says("expected key") && behindQuote(line) > 0:
+		return here(behindQuote(line), "a quote closes before this: one inside the text is doubled in single quotes, and \\\" in double quotes")
 	case says("expected key"), says("expected '-' indicator"):
 		return here(begin, "check the indentation: the fields of one mutex begin in one column")
 	case says("incompatible YAML document"):
@@ -73,6 +77,28 @@ func valueBegins(line, characters string) int {
 		}
 	}
 	return len(line) - len(strings.TrimLeft(line, " \t"))
+}
+
+// behindQuote is the offset of what stands behind a field's value in quotes, on the same line; -1 if nothing does.
+func behindQuote(line string) int {
+	_, text, ok := strings.Cut(line, ": ")
+	text = strings.TrimLeft(text, " ")
+	if !ok || text == "" || text[0] != '"' && text[0] != '\'' {
+		return -1
+	}
+	for i := 1; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && text[0] == '"', text[i] == '\'' && strings.HasPrefix(text[i+1:], "'"):
+			i++
+		case text[i] == text[0]:
+			rest := strings.TrimLeft(text[i+1:], " ")
+			if rest == "" || rest[0] == '#' {
+				return -1
+			}
+			return len(line) - len(rest)
+		}
+	}
+	return -1
 }
 
 // unclosed is the offset of the last bracket or brace of the line that opens and is not closed in it; -1 if there is none.

@@ -97,7 +97,7 @@ func (p *parser) names(drafts []*draft) {
 		if first, ok := byVariable[variable]; ok {
 			p.report(Finding{Severity: Warning, Position: d.Position,
 				Message: fmt.Sprintf("%s overrides the url of both %s and %s", variable, first.Name, d.Name),
-				Hint:    "names that differ in more than upper and lower case have variables of their own",
+				Hint:    "names that differ in more than case and underscores have variables of their own",
 				Related: []Related{{Position: first.Position, Label: first.Name}}})
 			continue
 		}

@@ -47,7 +47,7 @@ func TestNamesThatCollide(t *testing.T) {
 		{"FooLock Foo", "3:10: name FooLock collides with the type of the locks of Foo\n4:10: Foo\nhint: choose another name\n"},
 		{"Lock LockLocks FooLock", ""},
 		{"HTTPServer HttpServer", "4:10: warning: MUTEX_HTTP_SERVER_URL overrides the url of both HTTPServer and HttpServer\n3:10: HTTPServer\n" +
-			"hint: names that differ in more than upper and lower case have variables of their own\n"},
+			"hint: names that differ in more than case and underscores have variables of their own\n"},
 	} {
 		text := "version: 1\nmutexes:\n"
 		for i, name := range strings.Fields(test.names) {

@@ -69,7 +69,7 @@ func checkURL(text string) []problem {
 			"list independent nodes in servers: redis://, rediss:// or unix://")
 	case strings.Contains(scheme, "cluster"):
 		return wrong("Redis Cluster is not in this version yet", "list independent nodes in servers, or groups of them in cluster")
-	case strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == "":
+	case scheme != "" && strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == "":
 		return wrong("unsupported scheme "+quoted(scheme), "redis://, rediss:// (with TLS) and unix:// are supported")
 	default:
 		return wrong("not a URL", "for example redis://localhost:6379")
