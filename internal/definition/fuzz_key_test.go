@@ -91,9 +91,7 @@ func collision(key Key) string {
 				continue
 			}
 			text := key.Parts[at].Literal
-			for _, value := range []string{text, "1" + text + "1", "a" + text, text + "1", "-" + text + "1", "a" + text + "1", "-1" + text + "1"} {
-				texts = append(texts, value)
-			}
+			texts = append(texts, text, "1"+text+"1", "a"+text, text+"1", "-"+text+"1", "a"+text+"1", "-1"+text+"1")
 			if dash := strings.LastIndexByte(text, '-'); dash >= 0 {
 				texts = append(texts, text[dash:]+"1", "a"+strings.TrimSuffix(text, text[:dash]))
 			}
