@@ -141,9 +141,36 @@
 //
 // # mutexgen compat
 //
-// Compares the definitions with older ones.
+// Says what a rolling deploy from older definitions to these would break, while instances of both versions run side by side.
 //
 //	mutexgen compat -against <git ref or file> [-config mutexes.yaml] [-format text]
+//
+// The flags:
+//
+//	-against name   a git ref, at which the same file is read; ref:path where it was elsewhere then; or a file
+//	-config file    the definitions (default mutexes.yaml)
+//	-format name    how findings are written: text, json or github
+//
+// It breaks a mutex that an old and a new instance may hold at once. They may if its key, its database, its set of servers or
+// the order or number of its groups has changed. One server in place of another is enough: two majorities need not have a server
+// in common then. Where that depends on what variables hold, or on texts that the application makes, it counts as a break,
+// until somebody who knows has looked. So does fencing that is switched off.
+//
+// What old instances and new ones can no longer rely on, or not yet, is a warning: a shorter expiration, a mutex that was
+// dropped or renamed, tokens that only one version has. Each finding shows what was before, and says what to do: mostly, to
+// stop all old instances before the first new one starts, or to deploy in two steps, the first of which takes both locks.
+//
+// Mutexes are told by their names. Variables are taken to have the same values for both versions; MUTEX_<NAME>_URL and the
+// options of Open are not known. A roll-back is a deploy the other way: compare the older definitions, with -config, against
+// these.
+//
+// A path behind a ref is seen from the root of the repository, or, with ./ before it, from the folder of the definitions. What
+// is the name of a file and of a ref is refused: ./main is the file, refs/heads/main the ref. A workflow that runs
+//
+//	mutexgen compat -against origin/main -format github
+//
+// needs actions/checkout with fetch-depth: 0. It exits with 1 if something breaks, and with 2 if one of the definitions is
+// invalid, or the older ones cannot be had.
 //
 // # mutexgen acl
 //
