@@ -3,7 +3,9 @@ package definition
 import (
 	"io"
 	"slices"
+	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -38,8 +40,12 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		for _, finding := range findings {
-			if finding.Message == "" {
-				t.Errorf("no message: %v", finding)
+			said := finding.Message + finding.Hint
+			for _, related := range finding.Related {
+				said += related.Label
+			}
+			if finding.Message == "" || strings.ContainsFunc(said, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("no message for one line of a terminal: %q", said)
 			}
 			inside(finding.Position)
 			for _, related := range finding.Related {

@@ -63,8 +63,8 @@ func (p *parser) merged(v value, what string, depth int) ([]entry, bool) {
 		switch {
 		case what == "the file":
 			hint = "it begins with version: 1"
-		case what == "a mutex" && kindOf(v) == "text":
-			hint = "write - name: " + clip(masked(v.Value))
+		case what == "a mutex" && kindOf(v) == "text" && exportedName(v.Value) != "":
+			hint = "write - name: " + exportedName(v.Value)
 		}
 		p.wrongKind(v, what, "a mapping of fields", hint)
 		return nil, false
@@ -174,6 +174,8 @@ func (p *parser) wrongKind(v value, what, want, hint string) {
 			hint = "write version: 1"
 		case "mutexes":
 			hint = noMutexesHint
+		case "name":
+			hint = "for example name: NightlyReport"
 		}
 		p.errorf(v.at, hint, "%s has no value", what)
 		return
