@@ -45,6 +45,9 @@ var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f",
 // printable spells out the characters of line that cannot be seen, as \x00 or \u202e: the compiler refuses some of
 // them, others (right-to-left overrides) would make the source look like something it is not.
 func printable(line string) string {
+	if strings.IndexFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) < 0 {
+		return line
+	}
 	var b strings.Builder
 	for i, width := 0, 0; i < len(line); i += width {
 		var r rune
@@ -76,19 +79,23 @@ func wrap(line string, width int) []string {
 		return []string{line}
 	}
 	var lines []string
-	current, length := "", 0
-	for _, word := range strings.Fields(line) {
+	var current strings.Builder
+	length := 0
+	for word := range strings.FieldsSeq(line) {
 		n := utf8.RuneCountInString(word)
-		if current != "" && length+1+n > width {
-			lines = append(lines, current)
-			current, length = "", 0
+		if length > 0 && length+1+n > width {
+			lines = append(lines, current.String())
+			current.Reset()
+			length = 0
 		}
-		if current != "" {
-			current, length = current+" ", length+1
+		if length > 0 {
+			current.WriteByte(' ')
+			length++
 		}
-		current, length = current+word, length+n
+		current.WriteString(word)
+		length += n
 	}
-	return append(lines, current)
+	return append(lines, current.String())
 }
 
 // typeDoc is the doc of a mutex as the doc of the Go identifier name: it begins with the name, as Go's docs do.

@@ -107,8 +107,14 @@ func usual(count int) []byte {
 	return text.Bytes()
 }
 
-func TestAThousandMutexesCostLessThanASecond(t *testing.T) {
-	command, folder := buildCommand(t), t.TempDir()
+func TestWhatTheCommandCosts(t *testing.T) {
+	command := buildCommand(t)
+	t.Run("a thousand mutexes cost less than a second", func(t *testing.T) { aThousandMutexes(t, command) })
+	t.Run("hostile definitions cost little", func(t *testing.T) { hostileDefinitions(t, command) })
+}
+
+func aThousandMutexes(t *testing.T, command string) {
+	folder := t.TempDir()
 	const mostTime, mostMemory = time.Second, 200
 	definitions := usual(1000)
 	took := run(t, command, folder, definitions)
@@ -130,8 +136,8 @@ func TestAThousandMutexesCostLessThanASecond(t *testing.T) {
 }
 
 // Whatever a file holds, it ends soon and in a clear error, or in code that compiles.
-func TestHostileDefinitionsCostLittle(t *testing.T) {
-	command, folder := buildCommand(t), t.TempDir()
+func hostileDefinitions(t *testing.T, command string) {
+	folder := t.TempDir()
 	const mostTime, mostMemory = 2 * time.Second, 200
 	for name, hostile := range hostileFiles() {
 		took := run(t, command, folder, hostile.text)
@@ -142,6 +148,12 @@ func TestHostileDefinitionsCostLittle(t *testing.T) {
 		wanted := 2
 		if hostile.message == "" {
 			wanted = 0
+			code, err := os.ReadFile(filepath.Join(folder, "mutexes_gen.go"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			file, _ := definition.Parse("mutexes.yaml", hostile.text)
+			checkCode(t, file, code)
 		}
 		if took.code != wanted || !strings.Contains(took.stderr, hostile.message) {
 			t.Errorf("%s: it ended with %d, and without %q:\n%.2000s", name, took.code, hostile.message, took.stderr)
