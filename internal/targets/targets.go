@@ -80,7 +80,7 @@ func Find(root string, folders []string, header string, environment func(string)
 type finder struct {
 	root, header string
 	environment  func(string) (string, bool)
-	seen         map[string]bool // folders
+	seen         map[string]bool // folders, each by the one name that is the same however it was come upon
 	definitions  []string
 	project      Project
 }
@@ -98,8 +98,12 @@ func (f *finder) folder(folder string, recursive bool) error {
 	if err != nil {
 		return err
 	}
-	visited := f.seen[filepath.Clean(folder)]
-	f.seen[filepath.Clean(folder)] = true
+	identity := f.absolute(folder)
+	if real, err := filepath.EvalSymlinks(identity); err == nil {
+		identity = real
+	}
+	visited := f.seen[identity]
+	f.seen[identity] = true
 	for _, entry := range entries {
 		name := filepath.Join(folder, entry.Name())
 		switch {

@@ -148,6 +148,27 @@ func TestWhatThreeDotsLeaveOutIsLeftOut(t *testing.T) {
 	}
 }
 
+func TestAFolderIsLookedIntoOnceByWhateverNames(t *testing.T) {
+	root := t.TempDir()
+	locks := filepath.Join(root, "locks")
+	if err := os.Mkdir(locks, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"gen.go": "package locks\n//go:generate mutexgen\n", "mutexes.yaml": "", "a.go": header} {
+		if err := os.WriteFile(filepath.Join(locks, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	folders := []string{"./...", "locks", root + "/...", locks}
+	if err := os.Symlink(locks, filepath.Join(root, "linked")); err == nil {
+		folders = append(folders, "linked")
+	}
+	p, err := Find(root, folders, header, os.LookupEnv)
+	if err != nil || len(p.Targets) != 1 || len(p.Generated) != 1 {
+		t.Errorf("targets %v, generated %v, %v", p.Targets, p.Generated, err)
+	}
+}
+
 func TestAFolderThatIsNotThereIsAnError(t *testing.T) {
 	for _, folder := range []string{"nowhere", "nowhere/...", "a\x00b", ""} {
 		if p, err := Find(t.TempDir(), []string{folder}, header, os.LookupEnv); err == nil && folder != "" {
