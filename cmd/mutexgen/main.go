@@ -36,7 +36,7 @@ func subcommands() []subcommand {
 		{"diff", environment.diff},
 		{"init", environment.init},
 		{"schema", environment.schema},
-		// To come, with its file: compat.
+		{"compat", environment.compat},
 		{"acl", environment.acl},
 	}
 }
