@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mutexgen/mutexgen/internal/acl"
+	"github.com/mutexgen/mutexgen/internal/compat"
 	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
@@ -232,6 +233,23 @@ func TestTheRuleInTheReadmeIsThatOfItsMutexes(t *testing.T) {
 	rules := acl.Rules(file, "locks")
 	if len(rules) != 1 || !strings.Contains(readme(t, "mutexes.yaml"), "\n```\n"+rules[0].Command()+"\n```\n") {
 		t.Errorf("the README doesn't show %v", rules)
+	}
+}
+
+// TestTheBreakInTheReadmeIsReal changes a key in the README's first mutexes.yaml.
+func TestTheBreakInTheReadmeIsReal(t *testing.T) {
+	before := blocksOf(readme(t, ""))[0].code
+	after := strings.Replace(before, "key: report:nightly", "key: reports:nightly", 1)
+	old, _ := definition.Parse("main:mutexes.yaml", []byte(before))
+	changed, _ := definition.Parse("mutexes.yaml", []byte(after))
+	findings := compat.Compare(compat.Version{Name: "main:mutexes.yaml", File: old}, compat.Version{Name: "mutexes.yaml", File: changed})
+	var said strings.Builder
+	report := definition.Report{Sources: map[string][]byte{"mutexes.yaml": []byte(after)}}
+	if err := report.Write(&said, findings); err != nil {
+		t.Fatal(err)
+	}
+	if section := readme(t, "The command"); said.Len() == 0 || !strings.Contains(section, "\n```\n"+said.String()+"```\n") {
+		t.Errorf("the README doesn't show\n%s", said.String())
 	}
 }
 
