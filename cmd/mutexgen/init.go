@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -58,6 +59,10 @@ func (b *beginning) begin(packageName string) error {
 	var err error
 	if b.module, err = moduleOf(b.path(b.folder)); err != nil {
 		return err
+	}
+	if wrong := notImportable.FindString(strings.TrimPrefix(b.importPath(), b.module.path)); wrong != "" {
+		return &hinted{fmt.Errorf("the go command accepts no package in a folder with %q in its name", wrong),
+			"name another folder: mutexgen init locks"}
 	}
 	existing := packageIn(b.path(b.folder))
 	switch {
@@ -195,21 +200,32 @@ func (b *beginning) explain() {
 	fmt.Fprint(b.stdout, out.String())
 }
 
-// importPath is that of the package in the folder.
+// importPath is that of the package in the folder, be it there already or not.
 func (b *beginning) importPath() string {
 	absolute, err := filepath.Abs(b.path(b.folder))
 	if err != nil {
 		return b.packageName
 	}
-	if real, err := filepath.EvalSymlinks(absolute); err == nil {
-		absolute = real
-	}
-	relative, err := filepath.Rel(b.module.folder, absolute)
+	relative, err := filepath.Rel(withoutLinks(b.module.folder), withoutLinks(absolute))
 	if err != nil {
 		return b.packageName
 	}
 	return path.Join(b.module.path, filepath.ToSlash(relative))
 }
+
+// withoutLinks is the path with the links followed in all of it that exists.
+func withoutLinks(name string) string {
+	real, err := filepath.EvalSymlinks(name)
+	if parent := filepath.Dir(name); err != nil && parent != name {
+		return filepath.Join(withoutLinks(parent), filepath.Base(name))
+	} else if err != nil {
+		return name
+	}
+	return real
+}
+
+// notImportable is what the go command does not accept in the name of a folder with Go files.
+var notImportable = regexp.MustCompile(`[^-A-Za-z0-9._~+/]`)
 
 // packageIn is the package of the Go files in the folder; empty if there are none.
 func packageIn(folder string) string {

@@ -44,6 +44,25 @@ func TestInitWritesAllThatGoGenerateNeeds(t *testing.T) {
 	s.succeed()
 }
 
+func TestInitNamesTheImportPathAlsoBehindALink(t *testing.T) {
+	s := newModule(t, "")
+	if err := os.Symlink(s.path(".."), s.path("../../linked")); err != nil {
+		t.Skip(err)
+	}
+	s.dir = s.path("../../linked")
+	for _, folder := range []string{"locks", "deep/new"} {
+		if said := s.begin(folder); !strings.Contains(said, "import \"example.com/app/"+folder+"\"\n") {
+			t.Errorf("in %s it says\n%s", folder, said)
+		}
+	}
+}
+
+func TestInitRefusesAFolderThatTheGoCommandWouldNotTake(t *testing.T) {
+	for _, folder := range []string{"my locks", "größe", "a/b:c/d"} {
+		newModule(t, "").refuse([]string{"init", "-package", "locks", folder}, "the go command accepts no package in a folder with", "hint: ")
+	}
+}
+
 func TestInitNeverOverwrites(t *testing.T) {
 	for _, name := range []string{"mutexes.yaml", "mutexes.schema.json", "gen.go", "mutexes_gen.go"} {
 		s := newModule(t, "")
