@@ -187,7 +187,7 @@ func (v *variables) groupChange(before, after []string, required map[string]bool
 			}
 		}
 	}
-	const most = 8
+	const most = 5
 	beyond := len(optional) > most
 	optional = optional[:min(len(optional), most)]
 	var change *groupChange

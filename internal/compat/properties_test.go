@@ -97,11 +97,16 @@ func TestFindingsHoldNoPassword(t *testing.T) {
 	urls := []string{"redis://u:geheim@h", "redis://:geheim@${HOST}", "${BASE}:geheim@h", "${URL:-redis://:geheim@h/1}", "redis://:ge${X}heim@h",
 		"${U:-redis://:geheim@a}/1", "redis://geheim:${P}@h", "unix://u:geheim@/s", "redis://:geheim%2F@h?db=2", "${S:-redis}://:geheim@h",
 		"redis://u:${P:-geheim}@h", "${A:-redis://:geheim}@h", "redis://h?password=geheim", "${URL}?password=geheim", "unix:///s?password=geheim"}
+	tried := 0
 	for _, before := range urls {
 		for _, after := range urls {
 			for _, key := range []string{"a", "redis://u:geheim@a", "redis://:geheim/@{x:string}"} {
 				old := fmt.Sprintf("version: 1\nmutexes: [{name: A, key: %q, url: %q}, {name: B, key: b, servers: [%q]}]", key, before, before)
 				now := fmt.Sprintf("version: 1\nmutexes: [{name: A, key: a2, url: %q}, {name: B, key: b, cluster: [[%q], [redis://other]]}]", after, after)
+				if refused(old) || refused(now) {
+					continue
+				}
+				tried++
 				for _, finding := range Compare(version(t, "old.yaml", old), version(t, "new.yaml", now)) {
 					if text := fmt.Sprintf("%+v", finding); strings.Contains(text, "geheim") {
 						t.Errorf("from %s to %s: %s", before, after, text)
@@ -109,6 +114,9 @@ func TestFindingsHoldNoPassword(t *testing.T) {
 				}
 			}
 		}
+	}
+	if tried < 100 {
+		t.Errorf("only %d were tried: the others are refused", tried)
 	}
 }
 

@@ -23,45 +23,76 @@ func TestBreaksAreThoseThatCanHappen(t *testing.T) {
 	breaks, fine := 0, 0
 	for compared := 0; compared < 700; {
 		before, after := randomPair(random)
-		old, findings := definition.Parse("old.yaml", []byte(before))
-		now, others := definition.Parse("new.yaml", []byte(after))
-		if findings.HasErrors() || others.HasErrors() {
+		if refused(before) || refused(after) {
 			continue
 		}
 		compared++
-		got := map[string]bool{}
-		for _, finding := range Compare(Version{"old.yaml", old}, Version{"new.yaml", now}) {
-			if finding.Severity == definition.Error {
-				names, _, _ := strings.Cut(finding.Message, ": ")
-				for _, name := range strings.Split(names, " and ") {
-					got[name] = true
-				}
-			}
-		}
-		for i := range now.Mutexes {
-			m := &now.Mutexes[i]
-			at := slices.IndexFunc(old.Mutexes, func(other definition.Mutex) bool { return other.Name == m.Name })
-			if at < 0 {
-				continue
-			}
-			why := canBreak(&old.Mutexes[at], m, false)
-			if why != "" && !got[m.Name] {
-				t.Fatalf("%s: nothing is reported; in truth: %s\nold:\n%s\nnew:\n%s", m.Name, why, before, after)
-			}
-			// That Open refuses a mutex in which variables name a server twice is not reckoned with.
-			if got[m.Name] && why == "" && !hasVariableTwice(before+after) && canBreak(&old.Mutexes[at], m, true) == "" {
-				t.Fatalf("%s: reported, and cannot happen\nold:\n%s\nnew:\n%s", m.Name, before, after)
-			}
-			if why != "" {
-				breaks++
-			} else {
-				fine++
-			}
-		}
+		b, f := holdToTruth(t, before, after)
+		breaks, fine = breaks+b, fine+f
 	}
 	if breaks < 150 || fine < 150 {
 		t.Errorf("%d breaks and %d others are too few to tell", breaks, fine)
 	}
+}
+
+var someKeys = []string{"k", "other", "k:{p:int64}", "k:{p:int}", "k:{p:uint64}", "k:{p:string}", "k:{r:string}", "k:{p:bool}", "{p:bool}",
+	"k:{p:int64}:{q:int64}", "k:{q:int64}:{p:int64}", "k:{r:int64}:{q:int64}", "k:{p:int64}:{r:int64}", "{p:bool}/{q:bool}",
+	"{q:bool}/{p:bool}", "k:{p:string}:x", "k:{p:example.com/ids.ID}", "k:{{p}}", "k:{{p:int64}}"}
+
+// TestBreaksOfKeysAreThoseThatCanHappen does so for each key and each other one.
+func TestBreaksOfKeysAreThoseThatCanHappen(t *testing.T) {
+	fine := 0
+	for _, before := range someKeys {
+		for _, after := range someKeys {
+			const source = "version: 1\nmutexes: [{name: M0, url: redis://a, key: %q}]\n"
+			_, f := holdToTruth(t, fmt.Sprintf(source, before), fmt.Sprintf(source, after))
+			fine += f
+		}
+	}
+	if fine <= len(someKeys) {
+		t.Errorf("only %d are fine", fine)
+	}
+}
+
+func refused(source string) bool {
+	_, findings := definition.Parse("", []byte(source))
+	return findings.HasErrors()
+}
+
+// holdToTruth compares two files, and counts mutexes that break and others.
+func holdToTruth(t *testing.T, before, after string) (breaks, fine int) {
+	t.Helper()
+	old, now := version(t, "old.yaml", before), version(t, "new.yaml", after)
+	got := map[string]bool{}
+	for _, finding := range Compare(old, now) {
+		if finding.Severity == definition.Error {
+			names, _, _ := strings.Cut(finding.Message, ": ")
+			for _, name := range strings.Split(names, " and ") {
+				got[name] = true
+			}
+		}
+	}
+	for i := range now.Mutexes {
+		m := &now.Mutexes[i]
+		at := slices.IndexFunc(old.Mutexes, func(other definition.Mutex) bool { return other.Name == m.Name })
+		if at < 0 {
+			continue
+		}
+		why := canBreak(&old.Mutexes[at], m, false)
+		if why != "" && !got[m.Name] {
+			t.Fatalf("%s: nothing is reported; in truth: %s\nold:\n%s\nnew:\n%s", m.Name, why, before, after)
+		}
+		// That Open refuses a mutex in which variables name a server twice is not reckoned with.
+		if got[m.Name] && why == "" && !hasVariableTwice(before+after) && canBreak(&old.Mutexes[at], m, true) == "" {
+			t.Fatalf("%s: reported, and cannot happen\nold:\n%s\nnew:\n%s", m.Name, before, after)
+		}
+		if why != "" {
+			breaks++
+		} else {
+			fine++
+		}
+	}
+	return breaks, fine
 }
 
 func hasVariableTwice(source string) bool {
@@ -78,11 +109,7 @@ func hasVariableTwice(source string) bool {
 // randomPair is a file and a small change of it.
 func randomPair(random *rand.Rand) (before, after string) {
 	one := func(of ...string) string { return of[random.IntN(len(of))] }
-	key := func() string {
-		return one("k", "other", "k:{p:int64}", "k:{p:int}", "k:{p:uint64}", "k:{p:string}", "k:{r:string}", "k:{p:bool}", "{p:bool}",
-			"k:{p:int64}:{q:int64}", "k:{q:int64}:{p:int64}", "k:{r:int64}:{q:int64}", "{p:bool}/{q:bool}", "k:{p:string}:x",
-			"k:{p:example.com/ids.ID}")
-	}
+	key := func() string { return one(someKeys...) }
 	url := func() string {
 		return one("redis://h0", "redis://h1", "redis://h2", "redis://h3", "redis://h0/1", "redis://h1/1", "redis://h2?db=1",
 			"redis://H0:6379/0", "rediss://u@h1", "${A}", "${B}", "${A}/1", "${A:-redis://h0}", "${A:-redis://h1}", "${A:-redis://h0/1}",
