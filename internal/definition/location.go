@@ -3,6 +3,7 @@ package definition
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -52,8 +53,11 @@ func identify(text string) identity {
 		}
 		server += ":" + port
 	}
-	if given := u.Query().Get("db"); given != "" { // it goes before that of the path, with go-redis
-		database = given
+	if given := u.Query()["db"]; len(given) > 0 && given[len(given)-1] != "" { // it goes before that of the path, with go-redis
+		database = given[len(given)-1]
+	}
+	if number, err := strconv.Atoi(database); err == nil {
+		database = strconv.Itoa(number)
 	}
 	if database == "" {
 		database = "0"

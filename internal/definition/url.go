@@ -94,6 +94,16 @@ func checkLiteral(scheme, expanded string) []problem {
 	if u.Fragment != "" || strings.Contains(expanded, "#") {
 		return wrong("a # in the URL", encode)
 	}
+	_, rest, _ := strings.Cut(expanded, "://")
+	if end := strings.IndexAny(rest, "/?"); end >= 0 && strings.Contains(rest[end:], "@") {
+		return wrong("an @ behind the address in the URL", encode)
+	}
+	if strings.Contains(u.Hostname(), ":") && !strings.HasPrefix(u.Host, "[") {
+		return wrong("an IPv6 address without brackets in the URL", "for example redis://[::1]:6379")
+	}
+	if why, hint := checkParameters(u); why != "" {
+		return wrong(why, hint)
+	}
 	if scheme == "unix" {
 		if strings.Trim(u.Path, "/") == "" {
 			return wrong("the URL has no path of a socket", "for example unix:///var/run/redis.sock")

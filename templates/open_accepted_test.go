@@ -1,0 +1,115 @@
+package templates
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
+	"github.com/mutexgen/mutexgen/mutex"
+)
+
+// What the parser accepts, package mutex opens, unless it hangs on variables: a mistake that shows only when the
+// application starts was overlooked before.
+func TestWhatIsAcceptedOpens(t *testing.T) {
+	files, err := filepath.Glob(scenarios + "/*/mutexes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := 0
+	for _, path := range files {
+		source, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened += opens(t, path, source)
+	}
+	if opened < 200 {
+		t.Errorf("only %d mutexes of the scenarios are opened", opened)
+	}
+	for seed := range uint32(300) {
+		random := make([]byte, 256)
+		state := seed*2654435761 + 7
+		for i := range random {
+			state = state*1664525 + 1013904223
+			random[i] = byte(state >> 24)
+		}
+		source := (&dice{random}).file()
+		opens(t, string(source), source)
+	}
+}
+
+// opens opens those mutexes whose nodes are known, and returns their number.
+func opens(t *testing.T, name string, source []byte) int {
+	t.Helper()
+	file, _ := definition.Parse("mutexes.yaml", source)
+	if file == nil {
+		return 0
+	}
+	var definitions []mutex.Definition
+	for i := range file.Mutexes {
+		m := &file.Mutexes[i]
+		urls := slices.Concat(append([][]string{{m.URL}, m.Servers}, m.Cluster...)...)
+		if slices.ContainsFunc(urls, regexp.MustCompile(`\$\{\w+\}`).MatchString) {
+			continue
+		}
+		definitions = append(definitions, mutex.Definition{
+			Name: m.Name, Doc: m.Doc, URL: m.URL, Servers: m.Servers, Cluster: m.Cluster, Key: m.Key.Template,
+			Expiration: m.Expiration, Wait: m.Wait, MaxRetry: m.MaxRetry, RetryInterval: m.RetryInterval, RetryJitter: m.RetryJitter,
+			DriftFactor: m.DriftFactor, NodeTimeout: m.NodeTimeout, PoolSize: m.PoolSize, ReconnectionInterval: m.ReconnectionInterval,
+			Renew: m.Renew, MaxHold: m.MaxHold, Fencing: m.Fencing, FencingMemory: m.FencingMemory, RestartGuard: m.RestartGuard,
+		})
+	}
+	set, err := mutex.OpenSet(definitions, mutex.WithEnv(func(string) (string, bool) { return "", false }))
+	if err != nil {
+		t.Errorf("%s: it doesn't open: %v", name, err)
+		return 0
+	}
+	if err := set.Close(); err != nil {
+		t.Errorf("%s: it doesn't close: %v", name, err)
+	}
+	return len(definitions)
+}
+
+// A URL is wrong when the code is generated if it is when the application starts, and only then.
+func TestBothReadURLsAlike(t *testing.T) {
+	var urls []string
+	for _, scheme := range []string{"redis", "rediss", "unix", "REDIS", "http", "redis-sentinel"} {
+		for _, address := range []string{"", "a", "a:1", "a:0", "a:65536", "a:x", "[::1]", "::1", "[::1]:1", "[::1", "u@a", "u:p@a", "u:p@[::1]:1", "@a", "a@b@c", "/s", "/"} {
+			for _, rest := range []string{"", "/", "/1", "/1/", "/01", "/-1", "/x", "/1/2", "?", "?db=2", "/1?db=x", "?x=1", "#", "/#x", "/a@b", "?a@b",
+				"?%zz", "?db=1;db=2", "?client_name=%20"} {
+				urls = append(urls, scheme+"://"+address+rest)
+			}
+		}
+	}
+	for _, name := range strings.Fields("db protocol client_name max_retries min_retry_backoff max_retry_backoff dial_timeout read_timeout write_timeout pool_fifo " +
+		"pool_size pool_timeout min_idle_conns max_idle_conns max_active_conns max_concurrent_dials pipeline_pool_size pipeline_read_buffer_size " +
+		"pipeline_write_buffer_size conn_max_idle_time idle_timeout conn_max_lifetime max_conn_age conn_max_lifetime_jitter skip_verify " +
+		"idle_check_frequency username password addr network tls DB") {
+		for _, value := range []string{"", "1", "-1", "0", "5s", "-5s", "true", "TRUE", "x", "1.5", "99999999999999999999"} {
+			urls = append(urls, "redis://a?"+name+"="+value, "rediss://a?"+name+"="+value, "unix:///a?"+name+"=1&"+name+"="+value)
+		}
+	}
+	urls = append(urls, "redis://a?idle_timeout=1&conn_max_idle_time=1", "redis://a?max_conn_age=1&conn_max_lifetime=1", "redis://a?")
+	wrong := 0
+	for _, url := range urls {
+		source := "version: 1\nmutexes: [{name: A, url: '" + url + "'}]\n"
+		file, findings := definition.Parse("mutexes.yaml", []byte(source))
+		set, err := mutex.OpenSet([]mutex.Definition{{Name: "A", URL: url, Key: "a", Expiration: 1e10, RetryInterval: 1e8, PoolSize: 2, ReconnectionInterval: 1e9}})
+		if err == nil {
+			err = set.Close()
+		}
+		if err != nil {
+			wrong++
+		}
+		if (err != nil) != (file == nil) {
+			t.Errorf("%s: here %v, and there %v", url, findings, err)
+		}
+	}
+	if wrong < len(urls)/4 || wrong > len(urls)*9/10 {
+		t.Errorf("%d of %d are wrong: the test says little", wrong, len(urls))
+	}
+}
