@@ -108,6 +108,9 @@ func usual(count int) []byte {
 }
 
 func TestWhatTheCommandCosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the command and runs it on large files")
+	}
 	command := buildCommand(t)
 	t.Run("a thousand mutexes cost less than a second", func(t *testing.T) { aThousandMutexes(t, command) })
 	t.Run("hostile definitions cost little", func(t *testing.T) { hostileDefinitions(t, command) })

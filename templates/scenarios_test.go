@@ -93,7 +93,7 @@ func expect(t *testing.T, path string, got []byte) {
 // go command visits only when it is named, since it lies under testdata.
 func TestTheExpectedCodeCompiles(t *testing.T) {
 	files, err := filepath.Glob(scenarios + "/*/expected.go")
-	if err != nil || len(files) < 30 {
+	if err != nil || len(files) < 120 {
 		t.Fatalf("there are %d files of code only (%v)", len(files), err)
 	}
 	arguments := []string{"vet"}
