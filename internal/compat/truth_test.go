@@ -199,6 +199,9 @@ func canBreak(before, after *definition.Mutex, repeated bool) string {
 		}
 		seen[at] = true
 		for _, environment := range environments {
+			if !concerns(environment, before, after) {
+				continue
+			}
 			was, fine := opened(before, environment, repeated)
 			is, alsoFine := opened(after, environment, repeated)
 			if fine && alsoFine && disjointMajorities(was[at.from], is[at.to]) {
@@ -286,6 +289,19 @@ var environments = func() (all []map[string]string) {
 	}
 	return all
 }()
+
+// concerns says whether all variables that are set occur: to set others changes nothing.
+func concerns(environment map[string]string, mutexes ...*definition.Mutex) bool {
+	for name, value := range environment {
+		occurs := slices.ContainsFunc(mutexes, func(m *definition.Mutex) bool {
+			return strings.Contains(fmt.Sprint(groups(m)), "${"+name)
+		})
+		if value != "" && !occurs {
+			return false
+		}
+	}
+	return true
+}
 
 // opened are the nodes of a mutex in each group, as go-redis and the rules of Open have it; not if it cannot be opened, unless
 // that is because of servers that are repeated.
