@@ -59,7 +59,7 @@ func (c *comparison) place(p pair) {
 // placeChange is nil if the keys of the old mutex are where the same keys of the new one are.
 func (c *comparison) placeChange(p pair) *placeChange {
 	before, after := groups(p.before), groups(p.after)
-	id := placePair{before: written2(before), after: written2(after)}
+	id := placePair{before: listed(before), after: listed(after)}
 	if id.before == id.after {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (c *comparison) placeChange(p pair) *placeChange {
 	return change
 }
 
-func written2(groups [][]string) string {
+func listed(groups [][]string) string {
 	var b strings.Builder
 	for _, group := range groups {
 		b.WriteString(strings.Join(group, " ") + "\n")
