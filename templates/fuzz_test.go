@@ -57,12 +57,8 @@ func checkFile(t *testing.T, file *definition.File) {
 // FuzzDefinitions makes definitions of random bytes, most of which the parser accepts, other than most mutations of YAML
 // text.
 func FuzzDefinitions(f *testing.F) {
-	for seed := range byte(32) {
-		text := make([]byte, 64)
-		for i := range text {
-			text[i] = byte(i)*(2*seed+1) + seed
-		}
-		f.Add(text)
+	for seed := range uint32(32) {
+		f.Add(noise(seed))
 	}
 	f.Add([]byte("{}\n*/ //go:build x"))
 	f.Fuzz(func(t *testing.T, random []byte) {
@@ -85,14 +81,8 @@ func TestMostDefinitionsMadeOfRandomBytesAreAccepted(t *testing.T) {
 	const tries = 400
 	accepted := 0
 	said := map[string]int{}
-	for seed := range tries {
-		random := make([]byte, 256)
-		state := uint32(seed)*2654435761 + 1
-		for i := range random {
-			state = state*1664525 + 1013904223
-			random[i] = byte(state >> 24)
-		}
-		source := (&dice{random}).file()
+	for seed := range uint32(tries) {
+		source := (&dice{noise(seed)}).file()
 		file, findings := definition.Parse("mutexes.yaml", source)
 		if file != nil {
 			accepted++
@@ -107,6 +97,17 @@ func TestMostDefinitionsMadeOfRandomBytesAreAccepted(t *testing.T) {
 	if accepted < tries/2 || accepted == tries {
 		t.Errorf("%d of %d are accepted; errors are %v", accepted, tries, said)
 	}
+}
+
+// noise is random bytes, the same for the same seed.
+func noise(seed uint32) []byte {
+	random := make([]byte, 256)
+	state := seed*2654435761 + 1
+	for i := range random {
+		state = state*1664525 + 1013904223
+		random[i] = byte(state >> 24)
+	}
+	return random
 }
 
 // dice turns bytes into choices.

@@ -31,13 +31,7 @@ func TestWhatIsAcceptedOpens(t *testing.T) {
 		t.Errorf("only %d mutexes of the scenarios are opened", opened)
 	}
 	for seed := range uint32(300) {
-		random := make([]byte, 256)
-		state := seed*2654435761 + 7
-		for i := range random {
-			state = state*1664525 + 1013904223
-			random[i] = byte(state >> 24)
-		}
-		source := (&dice{random}).file()
+		source := (&dice{noise(1000 + seed)}).file()
 		opens(t, string(source), source)
 	}
 }
