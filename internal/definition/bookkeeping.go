@@ -45,8 +45,10 @@ func (p *parser) bookkeeping(claims []*claim) {
 		if len(counted) > 0 && m.possible(&c.key, &anyCounter) {
 			p.locksCounters(c, m.countersAt(c, counted))
 		}
-		if i := slices.IndexFunc(guarded, c.meets); i >= 0 && m.possible(&c.key, &birth) {
-			p.locksBirth(c, guarded[i])
+		if len(guarded) > 0 && m.possible(&c.key, &birth) {
+			if i := slices.IndexFunc(guarded, c.meets); i >= 0 {
+				p.locksBirth(c, guarded[i])
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestNobodyLocksWhatNodesKeepBesideTheLocksOfOthers(t *testing.T) {
@@ -64,6 +65,31 @@ func TestBothPlacesAreNamed(t *testing.T) {
 		"6:18: C locks the key at which nodes keep when their data began: \"mutexgen:birth\"\n2:43: restart_guard\nhint: give it another key\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestManyFencedMutexesAreReadQuickly(t *testing.T) {
+	for name, key := range map[string]string{
+		"usual":           "account:%d:{id:int64}",
+		"like counters":   "{tenant:string}%d:fence",
+		"all counters":    "{tenant:string}%.0d:fence",
+		"never meet":      "{{{id:int64}%d}}:fence",
+		"tags":            "{{a%d}}:{tenant:string}:fence",
+		"like the birth":  "mutexgen:{tenant:string}%d",
+		"may be anything": "{tenant:string}%.0d",
+	} {
+		var text strings.Builder
+		text.WriteString("version: 1\ndefaults: {fencing: true, restart_guard: on, expiration: 1m}\nmutexes:\n")
+		for i := range 1000 {
+			fmt.Fprintf(&text, "  - {name: Mutex%d, url: redis://a%d, key: '"+key+"'}\n", i, i%10*i, i)
+		}
+		begin := time.Now()
+		_, findings := Parse("mutexes.yaml", []byte(text.String()))
+		took := time.Since(begin)
+		t.Logf("%s: %v, %d findings", name, took, len(findings))
+		if took > 3*time.Second { // a tenth of it, on a machine with nothing else to do
+			t.Errorf("%s: %v", name, took)
+		}
 	}
 }
 
