@@ -270,3 +270,12 @@ func TestCompatNeedsToKnowAgainstWhat(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAnnotationLeavesTheNameOfAFileInGitAlone(t *testing.T) {
+	s := inGit(t, one)
+	s.write("mutexes.yaml", strings.Replace(one, "key: one", "key: two", 1))
+	s.write("old.yaml", one)
+	s.variables["GITHUB_WORKSPACE"] = filepath.Dir(s.dir)
+	s.compat(1, []string{"-against", "main", "-format", "github"}, "::error file=locks/mutexes.yaml,line=5,", "%0Amain:locks/mutexes.yaml:5:10: before")
+	s.compat(1, []string{"-against", "./old.yaml", "-format", "github"}, "::error file=locks/mutexes.yaml,line=5,", "%0Alocks/old.yaml:5:10: before")
+}

@@ -67,6 +67,7 @@ func TestWhoeverStopsItLeavesTheOldFileWhole(t *testing.T) {
 	for _, signal := range []os.Signal{os.Kill, os.Interrupt, syscall.SIGTERM} {
 		for i := range 12 {
 			s.write("mutexes_gen.go", old)
+			s.command("sh", "-c", "rm -f .mutexgen-*") // what an earlier kill left behind
 			command := exec.Command(path)
 			command.Dir = s.dir
 			if err := command.Start(); err != nil {

@@ -24,6 +24,8 @@ type invocation struct {
 	findings definition.Findings
 	sources  map[string][]byte
 	parsed   map[string]*definition.File
+	// atRef are names of files that are not on the disk, but in git.
+	atRef map[string]bool
 }
 
 // invoke begins a run of the subcommand. Findings go to the standard error.
@@ -142,7 +144,7 @@ func (i *invocation) end(exit int) int {
 func (i *invocation) fromWorkspace(name string) string {
 	root, _ := i.lookup("GITHUB_WORKSPACE")
 	absolute, err := filepath.Abs(i.path(name))
-	if root == "" || err != nil {
+	if root == "" || err != nil || i.atRef[name] {
 		return name
 	}
 	relative, err := filepath.Rel(root, absolute)

@@ -15,7 +15,7 @@ func (p *parser) url(v value) bool {
 	if !hasPassword(v.Value) {
 		return ok
 	}
-	finding := Finding{Severity: Warning, Position: v.at, Message: "a password stands in the URL, and so in generated code",
+	finding := Finding{Severity: Warning, Position: v.at, Code: "password", Message: "a password stands in the URL, and so in generated code",
 		Hint: "take it, or the whole URL, from a variable: redis://:${REDIS_PASSWORD}@localhost:6379, ${REDIS_URL}"}
 	line, _ := p.source.line(v.Line)
 	if !strings.Contains(line, v.Value) || hasPassword(strings.ReplaceAll(masked(v.Value), "***", "")) {
