@@ -3,9 +3,11 @@
 package templates
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,51 +42,100 @@ func buildCommand(t *testing.T) string {
 	return command
 }
 
-// run runs the command in a folder with these definitions.
-func run(t *testing.T, command, folder string, definitions []byte) cost {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(folder, "mutexes.yaml"), definitions, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var stdout, stderr bytes.Buffer
-	process := exec.Command(os.Args[0], "-test.run=^TestTheCostOfAnotherCommand$")
-	process.Dir, process.Stdout, process.Stderr = folder, &stdout, &stderr
-	process.Env = append(os.Environ(), commandVariable+"="+command)
-	if err := process.Run(); err != nil {
-		t.Fatalf("%v\n%s\n%s", err, &stdout, &stderr)
-	}
-	c := cost{stderr: stderr.String()}
-	if _, err := fmt.Sscan(stdout.String(), &c.cpu, &c.memory, &c.code); err != nil {
-		t.Fatalf("%v\n%s", err, &stdout)
-	}
-	return c
+// meter measures runs of the command. It is a process of its own: a process inherits how much memory its parent has used,
+// and that of the tests is much.
+type meter struct {
+	folder  string
+	orders  io.Writer
+	results *bufio.Scanner
 }
 
 const commandVariable = "MUTEXGEN_COMMAND_TO_MEASURE"
 
-// TestTheCostOfAnotherCommand is no test but the process that starts the command: a process inherits how much memory its
-// parent has used, and that of the other tests is much.
-func TestTheCostOfAnotherCommand(t *testing.T) {
+func newMeter(t *testing.T) *meter {
+	t.Helper()
+	m := &meter{folder: t.TempDir()}
+	process := exec.Command(os.Args[0], "-test.run=^TestTheMeter$")
+	process.Dir, process.Env = m.folder, append(os.Environ(), commandVariable+"="+buildCommand(t))
+	orders, err := process.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(orders.Close(), process.Wait()); err != nil {
+			t.Error(err)
+		}
+	})
+	m.orders, m.results = orders, bufio.NewScanner(results)
+	return m
+}
+
+// run runs the command with these definitions.
+func (m *meter) run(t *testing.T, definitions []byte) cost {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(m.folder, "mutexes.yaml"), definitions, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintln(m.orders); err != nil {
+		t.Fatal(err)
+	}
+	var c cost
+	if m.results.Scan() {
+		if _, err := fmt.Sscan(m.results.Text(), &c.cpu, &c.memory, &c.code); err != nil {
+			t.Fatalf("%v: %s", err, m.results.Text())
+		}
+	}
+	c.stderr = string(m.read(t, "stderr"))
+	return c
+}
+
+func (m *meter) read(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(m.folder, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// TestTheMeter is no test but the other side of a meter.
+func TestTheMeter(t *testing.T) {
 	path := os.Getenv(commandVariable)
 	if path == "" {
 		t.Skip("it belongs to other tests")
 	}
-	process := exec.Command(path, "-package", "locks")
-	process.Stderr = os.Stderr
-	err := process.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+	for orders := bufio.NewScanner(os.Stdin); orders.Scan(); {
+		stderr, err := os.Create("stderr")
+		if err != nil {
+			t.Fatal(err)
+		}
+		process := exec.Command(path, "-package", "locks")
+		process.Stderr = stderr
+		err = process.Run()
+		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		state := process.ProcessState
+		usage, ok := state.SysUsage().(*syscall.Rusage)
+		if !ok {
+			t.Fatal("the system does not tell what a process took")
+		}
+		unit := int64(1 << 10)
+		if runtime.GOOS == "darwin" {
+			unit = 1
+		}
+		fmt.Println(int64(state.UserTime()+state.SystemTime()), int64(usage.Maxrss)*unit>>20, state.ExitCode())
+		if err := stderr.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	state := process.ProcessState
-	usage, ok := state.SysUsage().(*syscall.Rusage)
-	if !ok {
-		t.Fatal("the system does not tell what a process took")
-	}
-	unit := int64(1 << 10)
-	if runtime.GOOS == "darwin" {
-		unit = 1
-	}
-	fmt.Println(int64(state.UserTime()+state.SystemTime()), int64(usage.Maxrss)*unit>>20, state.ExitCode())
 }
 
 // usual are as many definitions as asked for, of the kinds that people write.
@@ -111,39 +162,33 @@ func TestWhatTheCommandCosts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the command and runs it on large files")
 	}
-	command := buildCommand(t)
-	t.Run("a thousand mutexes cost less than a second", func(t *testing.T) { aThousandMutexes(t, command) })
-	t.Run("hostile definitions cost little", func(t *testing.T) { hostileDefinitions(t, command) })
+	m := newMeter(t)
+	t.Run("a thousand mutexes cost less than a second", func(t *testing.T) { aThousandMutexes(t, m) })
+	t.Run("hostile definitions cost little", func(t *testing.T) { hostileDefinitions(t, m) })
 }
 
-func aThousandMutexes(t *testing.T, command string) {
-	folder := t.TempDir()
+func aThousandMutexes(t *testing.T, m *meter) {
 	const mostTime, mostMemory = time.Second, 200
 	definitions := usual(1000)
-	took := run(t, command, folder, definitions)
+	took := m.run(t, definitions)
 	for range 3 { // the time of a processor that others use, too, is longer
 		if took.cpu > mostTime {
-			took = run(t, command, folder, definitions)
+			took = m.run(t, definitions)
 		}
 	}
 	t.Logf("it took %v", took)
 	if took.code != 0 || took.cpu > mostTime || took.memory > mostMemory {
 		t.Errorf("it ended with %d and took %v\n%.2000s", took.code, took, took.stderr)
 	}
-	code, err := os.ReadFile(filepath.Join(folder, "mutexes_gen.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	file, _ := definition.Parse("mutexes.yaml", definitions)
-	checkCode(t, file, code)
+	checkCode(t, file, m.read(t, "mutexes_gen.go"))
 }
 
 // Whatever a file holds, it ends soon and in a clear error, or in code that compiles.
-func hostileDefinitions(t *testing.T, command string) {
-	folder := t.TempDir()
+func hostileDefinitions(t *testing.T, m *meter) {
 	const mostTime, mostMemory = 2 * time.Second, 200
 	for name, hostile := range hostileFiles() {
-		took := run(t, command, folder, hostile.text)
+		took := m.run(t, hostile.text)
 		t.Logf("%s: %v, %.100s", name, took, took.stderr)
 		if took.cpu > mostTime || took.memory > mostMemory {
 			t.Errorf("%s (%d bytes) took %v", name, len(hostile.text), took)
@@ -151,12 +196,8 @@ func hostileDefinitions(t *testing.T, command string) {
 		wanted := 2
 		if hostile.message == "" {
 			wanted = 0
-			code, err := os.ReadFile(filepath.Join(folder, "mutexes_gen.go"))
-			if err != nil {
-				t.Fatal(err)
-			}
 			file, _ := definition.Parse("mutexes.yaml", hostile.text)
-			checkCode(t, file, code)
+			checkCode(t, file, m.read(t, "mutexes_gen.go"))
 		}
 		if took.code != wanted || !strings.Contains(took.stderr, hostile.message) {
 			t.Errorf("%s: it ended with %d, and without %q:\n%.2000s", name, took.code, hostile.message, took.stderr)
