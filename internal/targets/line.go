@@ -7,119 +7,127 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
-// lines reads the go:generate lines of a file as go generate does: it finds them at the beginning of a line, also where the
-// Go source has a comment or a string around them.
+// lines notes what the go:generate lines of a file generate with mutexgen.
 func (f *finder) lines(name string, content []byte) {
-	goPackage := ""
-	if parsed, err := parser.ParseFile(token.NewFileSet(), name, content, parser.PackageClauseOnly); err == nil {
-		goPackage = parsed.Name.Name
-	}
-	aliases := map[string][]string{}
-	number := 0
-	for text := range strings.Lines(string(content)) {
-		number++
-		text = strings.TrimRight(text, "\r\n")
-		rest, ok := strings.CutPrefix(text, "//go:generate")
-		if !ok || rest == "" || rest[0] != ' ' && rest[0] != '\t' {
-			continue
-		}
-		line := Line{name, definition.Position{Line: number, Column: 1}}
-		words := f.expanded(split(rest), line, goPackage)
-		if len(words) > 2 && words[0] == "-command" {
-			aliases[words[1]] = words[2:]
-			continue
-		}
-		if len(words) > 0 && aliases[words[0]] != nil {
-			words = append(aliases[words[0]][:len(aliases[words[0]]):len(aliases[words[0]])], words[1:]...)
-		}
-		if at := command(words); at >= 0 {
-			f.target(words[at+1:], line, goPackage, content)
+	goPackage := packageOf(name, content)
+	for _, d := range f.directives(name, content, goPackage) {
+		if d.refused != nil {
+			if strings.Contains(d.text, "mutexgen") {
+				f.wrong(d.Line, content, "go generate refuses this line: "+d.refused.Error())
+			}
+		} else if c, ok := commandOf(d.words); ok {
+			f.target(c, d.Line, goPackage, content)
 		}
 	}
 }
 
-// split splits a line into words as go generate does: at blanks, with "…" as in Go.
-func split(text string) []string {
-	var words []string
-	for {
-		text = strings.TrimLeft(text, " \t")
-		if text == "" {
-			return words
-		}
-		if text[0] == '"' {
-			if quoted, err := strconv.QuotedPrefix(text); err == nil {
-				word, _ := strconv.Unquote(quoted)
-				words, text = append(words, word), text[len(quoted):]
-				continue
-			}
-		}
-		end := strings.IndexAny(text, " \t")
-		if end < 0 {
-			end = len(text)
-		}
-		words, text = append(words, text[:end]), text[end:]
+// packageOf is the package that a file says it belongs to; empty if it does not.
+func packageOf(name string, content []byte) string {
+	parsed, err := parser.ParseFile(token.NewFileSet(), name, content, parser.PackageClauseOnly)
+	if err != nil {
+		return ""
 	}
+	return parsed.Name.Name
 }
 
-// expanded replaces $NAME and ${NAME} in the words.
-func (f *finder) expanded(words []string, line Line, goPackage string) []string {
-	known := map[string]string{"GOFILE": filepath.Base(line.File), "GOLINE": strconv.Itoa(line.Line), "GOPACKAGE": goPackage,
-		"DOLLAR": "$"}
-	for i, word := range words {
-		words[i] = os.Expand(word, func(name string) string {
-			if value, ok := known[name]; ok {
-				return value
-			}
-			value, _ := f.environment(name)
-			return value
-		})
+// wrong notes a line that would fail.
+func (f *finder) wrong(line Line, content []byte, message string) {
+	f.project.Wrong = append(f.project.Wrong, definition.Finding{Severity: definition.Error, File: line.File,
+		Position: line.Position, Code: "line-refused", Message: message})
+	f.project.Sources[line.File] = content
+}
+
+// command is a run of mutexgen.
+type command struct {
+	arguments []string
+	// folder is where it runs, seen from the folder of the file; empty for the same.
+	folder string
+}
+
+// commandOf finds mutexgen among the words: `mutexgen`, a path to it, `go tool mutexgen`, or `go run` of its package. It is
+// not ok if they run something else.
+func commandOf(words []string) (c command, ok bool) {
+	if len(words) == 0 {
+		return c, false
+	}
+	first, words := words[0], words[1:]
+	if isMutexgen(first) {
+		return command{arguments: words}, true
+	}
+	if programName(first) != "go" {
+		return c, false
+	}
+	words = c.skipFlags(words)
+	if len(words) == 0 || words[0] != "tool" && words[0] != "run" {
+		return c, false
+	}
+	run := words[0] == "run"
+	words = c.skipFlags(words[1:])
+	if len(words) == 0 {
+		return c, false
+	}
+	name := words[0]
+	if run {
+		name, _, _ = strings.Cut(name, "@")
+	}
+	c.arguments = words[1:]
+	return c, isMutexgen(name)
+}
+
+func isMutexgen(word string) bool { return programName(word) == "mutexgen" }
+
+func programName(word string) string {
+	return strings.TrimSuffix(path.Base(filepath.ToSlash(word)), ".exe")
+}
+
+// flagsWithValue are the flags of the go command that may have their value in the next word.
+var flagsWithValue = strings.Fields("C asmflags buildmode compiler covermode coverpkg exec gccgoflags gcflags installsuffix ldflags " +
+	"mod modfile overlay p pgo pkgdir tags toolexec")
+
+// skipFlags returns the words behind the go command's own flags, and heeds the one that changes the folder.
+func (c *command) skipFlags(words []string) []string {
+	for len(words) > 0 && strings.HasPrefix(words[0], "-") {
+		name, value, given := strings.Cut(strings.TrimLeft(words[0], "-"), "=")
+		words = words[1:]
+		if !given && len(words) > 0 && slices.Contains(flagsWithValue, name) {
+			value, words = words[0], words[1:]
+		}
+		if name == "C" {
+			c.folder = value
+		}
 	}
 	return words
 }
 
-// command finds mutexgen among the words: `mutexgen`, a path to it, `go tool mutexgen`, or `go run` of its package. It
-// returns -1 if the line runs something else.
-func command(words []string) int {
-	for i, word := range words {
-		word, _, _ = strings.Cut(strings.TrimSuffix(filepath.ToSlash(word), ".exe"), "@")
-		switch {
-		case path.Base(word) == "mutexgen":
-			return i
-		case i == 0 && path.Base(word) != "go", i == 1 && word != "tool" && word != "run", i > 1 && !strings.HasPrefix(word, "-"):
-			return -1
-		}
-	}
-	return -1
-}
-
-// target notes what a line generates, from the arguments that mutexgen gets.
-func (f *finder) target(args []string, line Line, goPackage string, content []byte) {
-	folder := filepath.Dir(line.File)
+// target notes what a line generates.
+func (f *finder) target(c command, line Line, goPackage string, content []byte) {
+	args, folder := c.arguments, within(filepath.Dir(line.File), c.folder)
 	t := Target{Subcommand: "generate", GoPackage: goPackage, Folder: folder, Line: line}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		t.Subcommand, args = args[0], args[1:]
 	}
 	flags := flag.NewFlagSet(t.Subcommand, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.String("format", "", "")
-	out := flags.String("out", "", "")
+	format := flags.String("format", "text", "")
+	out := new(string)
 	config := new(string)
 	switch t.Subcommand {
 	case "generate":
-		*out = defaultOut
+		out = flags.String("out", defaultOut, "")
 		config = flags.String("config", defaultConfig, "")
 		flags.StringVar(&t.Package, "package", "", "")
 	case "schema":
+		*out = toStandardOutput
+		flags.StringVar(out, "out", *out, "")
 	default:
 		return // it generates nothing
 	}
@@ -129,20 +137,21 @@ func (f *finder) target(args []string, line Line, goPackage string, content []by
 		return
 	case err == nil && flags.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case err == nil && t.Subcommand == "generate" && (*config == "" || *out == ""):
+	case err == nil && (t.Subcommand == "generate" && *config == "" || *out == ""):
 		err = errors.New("-config and -out need the path of a file")
+	}
+	if _, ok := definition.FormatOf(*format); err == nil && !ok {
+		err = fmt.Errorf("there is no format %q", *format)
 	}
 	if err != nil {
 		if !utf8.ValidString(err.Error()) {
 			err = errors.New("its flags are not UTF-8")
 		}
-		f.project.Wrong = append(f.project.Wrong, definition.Finding{Severity: definition.Error, File: line.File,
-			Position: line.Position, Code: "line-refused", Message: "mutexgen would refuse this line: " + err.Error()})
-		f.project.Sources[line.File] = content
+		f.wrong(line, content, "mutexgen would refuse this line: "+err.Error())
 		return
 	}
-	if *out == "" {
-		return // a schema that goes to the standard output
+	if *out == toStandardOutput {
+		return
 	}
 	t.Out = within(folder, *out)
 	if *config != "" {
@@ -150,6 +159,9 @@ func (f *finder) target(args []string, line Line, goPackage string, content []by
 	}
 	f.project.Targets = append(f.project.Targets, t)
 }
+
+// toStandardOutput is where a schema goes that no -out sends elsewhere. No path has a NUL in it.
+const toStandardOutput = "\x00"
 
 func within(folder, name string) string {
 	if filepath.IsAbs(name) {

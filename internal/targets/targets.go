@@ -55,8 +55,8 @@ const defaultConfig = "mutexes.yaml"
 const defaultOut = "mutexes_gen.go"
 
 // Find looks into the folders, which are relative to root, and with `/...` at their end into all folders below, but not into
-// those that `./...` leaves out for the go command: vendor, testdata, other modules, and names that begin with a dot or an
-// underscore. header is how generated files begin; environment looks up what go:generate lines refer to as $NAME.
+// those that `./...` leaves out for the go command (vendor, testdata, other modules, and names that begin with a dot or an
+// underscore), and node_modules. header is how generated files begin; environment looks up what go:generate lines refer to as $NAME.
 func Find(root string, folders []string, header string, environment func(string) (string, bool)) (*Project, error) {
 	f := &finder{root: root, header: header, environment: environment, seen: map[string]bool{},
 		project: Project{Sources: map[string][]byte{}}}
@@ -113,7 +113,7 @@ func (f *finder) folder(folder string, recursive bool) error {
 					return err
 				}
 			}
-		case visited:
+		case visited, isHidden(entry.Name()):
 		case entry.Name() == defaultConfig:
 			f.definitions = append(f.definitions, name)
 		case strings.HasSuffix(entry.Name(), ".go") && isFile(f.path(name), entry):
@@ -128,12 +128,15 @@ func (f *finder) folder(folder string, recursive bool) error {
 // skipped says whether a folder is none that `./...` names.
 func (f *finder) skipped(name string, entry fs.DirEntry) bool {
 	base := entry.Name()
-	if base == "vendor" || base == "testdata" || base == "node_modules" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
+	if base == "vendor" || base == "testdata" || base == "node_modules" || isHidden(base) {
 		return true
 	}
-	_, err := os.Stat(filepath.Join(f.path(name), "go.mod"))
-	return err == nil
+	info, err := os.Stat(filepath.Join(f.path(name), "go.mod"))
+	return err == nil && !info.IsDir()
 }
+
+// isHidden says whether the go command ignores a file or folder for its name.
+func isHidden(base string) bool { return strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") }
 
 // isFile follows links: a generated file may be one.
 func isFile(path string, entry fs.DirEntry) bool {

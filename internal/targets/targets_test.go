@@ -47,6 +47,9 @@ func TestALineThatRunsMutexgenIsATarget(t *testing.T) {
 		"//go:generate\tgo  tool\tmutexgen  ":                                                      usual,
 		"//go:generate go tool github.com/mutexgen/mutexgen/cmd/mutexgen":                          usual,
 		"//go:generate go tool -modfile=../tools.mod mutexgen":                                     usual,
+		"//go:generate go tool -modfile ../tools.mod mutexgen":                                     usual,
+		"//go:generate go run -modfile ../tools.mod -race -C . example.com/cmd/mutexgen":           usual,
+		"//go:generate /home/me@work/bin/mutexgen":                                                 usual,
 		"//go:generate go run github.com/mutexgen/mutexgen/cmd/mutexgen@v1.2.3 -format github":     usual,
 		"//go:generate go run -mod=mod ../../../cmd/mutexgen":                                      usual,
 		"//go:generate mutexgen":                                                                   usual,
@@ -66,9 +69,22 @@ func TestALineThatRunsMutexgenIsATarget(t *testing.T) {
 	}
 }
 
+func TestALineMayRunMutexgenInAnotherFolder(t *testing.T) {
+	for line, want := range map[string]string{
+		"go -C ../conf tool mutexgen -out x.go":    "generate conf/mutexes.yaml -> conf/x.go package=,locks in conf by locks/gen.go:2",
+		"go run -C=../conf ../mutexgen -out y.go":  "generate conf/mutexes.yaml -> conf/y.go package=,locks in conf by locks/gen.go:2",
+		"go tool -C ../conf mutexgen -config /a.b": "generate /a.b -> conf/mutexes_gen.go package=,locks in conf by locks/gen.go:2",
+	} {
+		p := find(t, map[string]string{"locks/gen.go": "package locks\n//go:generate " + line + "\n"})
+		if len(p.Wrong) > 0 || len(p.Targets) != 1 || p.Targets[0].String() != want {
+			t.Errorf("%s\ngives %v %v\nwant  %s", line, p.Targets, p.Wrong, want)
+		}
+	}
+}
+
 func TestAnAliasOfALineIsFollowed(t *testing.T) {
 	p := find(t, map[string]string{"gen.go": "package locks\n//go:generate -command mg go tool mutexgen -config a.yaml\n" +
-		"//go:generate mg -out a.go\n//go:generate mg -out b.go\n//go:generate -command mg stringer\n//go:generate mg -out c.go\n"})
+		"//go:generate mg -out a.go\n//go:generate mg -out b.go\n//go:generate -command other stringer\n//go:generate other -out c.go\n"})
 	if len(p.Targets) != 2 || p.Targets[0].Out != "a.go" || p.Targets[1].Out != "b.go" || p.Targets[0].Config != "a.yaml" {
 		t.Errorf("targets %v", p.Targets)
 	}
@@ -80,8 +96,8 @@ func TestOtherLinesAreNoTargets(t *testing.T) {
 		"//go:generatego tool mutexgen", "// //go:generate go tool mutexgen", " //go:generate go tool mutexgen", "// go:generate mutexgen",
 		"//go:generate go vet ./mutexgen", "//go:generate go tool mutexgen check", "//go:generate go tool mutexgen schema",
 		"//go:generate go tool mutexgen acl -user x", "//go:generate go tool mutexgen -h", "//go:generate go", "//go:generate go tool",
-		"//go:generate \"unclosed mutexgen", "//go:generate go test mutexgen", "//go:generate mutexgenerator", "//go:generate -command",
-		"//go:generate go mutexgen-x tool",
+		"//go:generate \"unclosed", "//go:generate go test mutexgen", "//go:generate mutexgenerator", "//go:generate -command",
+		"//go:generate go mutexgen-x tool", "//go:generate go mutexgen", "//go:generate go run -tags mutexgen stringer",
 	} {
 		if p := find(t, map[string]string{"gen.go": "package locks\n" + line + "\n"}); len(p.Targets) > 0 || len(p.Wrong) > 0 {
 			t.Errorf("%s gives %v %v", line, p.Targets, p.Wrong)
@@ -91,14 +107,21 @@ func TestOtherLinesAreNoTargets(t *testing.T) {
 
 func TestALineThatMutexgenWouldRefuseIsWrong(t *testing.T) {
 	for line, want := range map[string]string{
-		"//go:generate go tool mutexgen -confg x":      "flag provided but not defined: -confg",
-		"//go:generate go tool mutexgen generate more": "unexpected argument",
-		"//go:generate go tool mutexgen -out":          "flag needs an argument",
-		"//go:generate go tool mutexgen -out=":         "need the path of a file",
-		"//go:generate go tool mutexgen -x\xff":        "not UTF-8",
+		"//go:generate go tool mutexgen -confg x":                              "flag provided but not defined: -confg",
+		"//go:generate go tool mutexgen generate more":                         "unexpected argument",
+		"//go:generate go tool mutexgen -out":                                  "flag needs an argument",
+		"//go:generate go tool mutexgen -out=":                                 "need the path of a file",
+		"//go:generate go tool mutexgen -x\xff":                                "not UTF-8",
+		"//go:generate go tool mutexgen -format xml":                           "there is no format",
+		"//go:generate go tool mutexgen schema -out=":                          "need the path of a file",
+		"//go:generate \"unclosed mutexgen":                                    "no other that closes it",
+		"//go:generate \"mutexgen\"-out x":                                     "no space behind",
+		"//go:generate mutexgen \"\\q\"":                                       "no string of Go",
+		"//go:generate -command mutexgen x\n//go:generate -command mutexgen y": "defined already",
+		"//go:generate mutexgen -out " + strings.Repeat("x", 4096-28) + ".go":  "longer than 4096 bytes",
 	} {
-		p := find(t, map[string]string{"sub/gen.go": "package locks\n" + line + "\n"})
-		if len(p.Wrong) != 1 || p.Wrong[0].Line != 2 || p.Wrong[0].File != filepath.FromSlash("sub/gen.go") ||
+		p := find(t, map[string]string{"sub/gen.go": "package locks\nvar X int\n" + line + "\n"})
+		if at := 3 + strings.Count(line, "\n"); len(p.Wrong) != 1 || p.Wrong[0].Line != at || p.Wrong[0].File != filepath.FromSlash("sub/gen.go") ||
 			!strings.Contains(p.Wrong[0].Message, want) || len(p.Targets) > 0 {
 			t.Errorf("%s gives %v, %v", line, p.Wrong, p.Targets)
 		}
@@ -124,7 +147,7 @@ func TestDefinitionsThatNoLineNamesAreTargets(t *testing.T) {
 func TestGeneratedFilesAreKnownByTheirHeader(t *testing.T) {
 	p := find(t, map[string]string{
 		"b/mutexes_gen.go": header + "from mutexes.yaml. DO NOT EDIT.\n", "a/odd.go": header, "a/x.go": "package a\n",
-		"a/quoted.go": "\n" + header, "a/notes.txt": header,
+		"a/quoted.go": "\n" + header, "a/_ignored.go": header, "a/.ignored.go": header, "a/notes.txt": header,
 	})
 	if got := fmt.Sprint(p.Generated); filepath.ToSlash(got) != "[a/odd.go b/mutexes_gen.go]" {
 		t.Errorf("generated %v", got)
@@ -174,6 +197,28 @@ func TestAFolderThatIsNotThereIsAnError(t *testing.T) {
 		if p, err := Find(t.TempDir(), []string{folder}, header, os.LookupEnv); err == nil && folder != "" {
 			t.Errorf("%q: %v", folder, p)
 		}
+	}
+}
+
+func TestALineWithoutAnEndIsWrong(t *testing.T) {
+	p := find(t, map[string]string{"gen.go": "package locks\n//go:generate mutexgen"})
+	if len(p.Wrong) != 1 || !strings.Contains(p.Wrong[0].Message, "without a newline") || len(p.Targets) > 0 {
+		t.Errorf("%v, %v", p.Wrong, p.Targets)
+	}
+}
+
+func TestFilesThatGoGenerateIgnoresHaveNoTargets(t *testing.T) {
+	const line = "//go:generate mutexgen -out x.go\n"
+	p := find(t, map[string]string{"_gen.go": "package a\n" + line, ".gen.go": "package a\n" + line, "none.go": line,
+		"wrong.go": "package 1\n" + line, "wide.go": "\xff\xfep\x00a\x00\n" + line, "not.txt": "package a\n" + line})
+	if len(p.Targets) > 0 || len(p.Wrong) > 0 {
+		t.Errorf("%v, %v", p.Targets, p.Wrong)
+	}
+}
+
+func TestAFolderCalledGoModIsNoModule(t *testing.T) {
+	if p := find(t, map[string]string{"a/mutexes.yaml": "", "a/go.mod/b/mutexes.yaml": ""}); len(p.Targets) != 2 {
+		t.Errorf("%v", p.Targets)
 	}
 }
 
