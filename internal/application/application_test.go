@@ -11,11 +11,11 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	// An application imports these: what they need has to be among this module's requirements.
-	_ "github.com/mutexgen/mutexgen/mutex"
-	_ "github.com/mutexgen/mutexgen/mutex/mutextest"
 )
+
+// goFlags are those of the scripts. Every run has other folders: where paths don't count, what is built in one is found again
+// by the next.
+const goFlags = "-trimpath"
 
 // TestApplications runs the scripts. Their commands are those of testscript (go doc github.com/rogpeppe/go-internal/testscript),
 // of which `exec go` is the one that matters, and those of commands_test.go.
@@ -25,6 +25,7 @@ func TestApplications(t *testing.T) {
 		t.Fatal(err)
 	}
 	fetch(t)
+	compile(t)
 	moduleCache, buildCache := goEnv(t, "GOMODCACHE"), goEnv(t, "GOCACHE")
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -46,8 +47,7 @@ func TestApplications(t *testing.T) {
 				"GIT_AUTHOR_NAME":     "A", "GIT_AUTHOR_EMAIL": "a@example.com",
 				"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.com",
 
-				// Every run has other folders: where paths don't count, what is built in one is found again by the next.
-				"GOFLAGS": "-trimpath",
+				"GOFLAGS": goFlags,
 
 				// Nor does it matter that the test itself runs in CI.
 				"CI": "", "GITHUB_WORKSPACE": "", "NO_COLOR": "", "TERM": "xterm",
@@ -71,6 +71,20 @@ func fetch(t *testing.T) {
 	output, err := exec.Command("go", "mod", "tidy", "-diff").CombinedOutput()
 	if err != nil && !bytes.Contains(output, []byte("diff current/go.")) {
 		t.Fatalf("go mod tidy: %v\n%s", err, output)
+	}
+}
+
+// compile fills the build cache before the scripts begin, which would all compile the same at once otherwise.
+func compile(t *testing.T) {
+	t.Helper()
+	for _, args := range [][]string{
+		{"build", "github.com/mutexgen/mutexgen/cmd/mutexgen", "github.com/mutexgen/mutexgen/mutex/mutextest"}, {"vet", "-tags", "application", "."},
+	} {
+		command := exec.Command("go", args...)
+		command.Env = append(os.Environ(), "GOFLAGS="+goFlags)
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, output)
+		}
 	}
 }
 
