@@ -103,3 +103,13 @@ func TestANodeIsTheSameUnderManyURLs(t *testing.T) {
 		}
 	}
 }
+
+func TestTextHasOneLineForEachPart(t *testing.T) {
+	finding := Finding{File: "a\n::error::b\x1b[31m\xff.go", Message: "no\rfile \u202e", Hint: "see\n::warning::x é日",
+		Related: []Related{{File: "c\n.go", Label: "d\n"}}}
+	const want = `a\n::error::b\x1b[31m\xff.go: no\rfile \u202e` + "\n" + `  c\n.go: d\n` + "\n" + `  hint: see\n::warning::x é日` + "\n"
+	var out strings.Builder
+	if err := (Report{}).Write(&out, Findings{finding}); err != nil || out.String() != want {
+		t.Errorf("%v, got\n%swant\n%s", err, out.String(), want)
+	}
+}

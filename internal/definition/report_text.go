@@ -3,7 +3,10 @@ package definition
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The marks of a terminal for each part of a finding.
@@ -38,25 +41,42 @@ func (r Report) writeText(w io.Writer, findings Findings) error {
 			severity, colour = "warning:", yellow
 		}
 		var out strings.Builder
-		out.WriteString(r.marked(bold, place(finding.File, finding.Position)+":") + " ")
+		out.WriteString(r.marked(bold, printable(place(finding.File, finding.Position))+":") + " ")
 		if severity != "" {
 			out.WriteString(r.marked(colour, severity) + " ")
 		}
-		out.WriteString(r.marked(bold, finding.Message) + "\n")
+		out.WriteString(r.marked(bold, printable(finding.Message)) + "\n")
 		if shown, caret := file.excerpt(finding.Position); shown != "" {
 			fmt.Fprintf(&out, "  %s\n  %s%s\n", shown, caret, r.marked(colour, "^"))
 		}
 		for _, related := range finding.Related {
-			fmt.Fprintf(&out, "  %s: %s\n", place(related.File, related.Position), related.Label)
+			fmt.Fprintf(&out, "  %s: %s\n", printable(place(related.File, related.Position)), printable(related.Label))
 		}
 		if finding.Hint != "" {
-			fmt.Fprintf(&out, "  %s %s\n", r.marked(cyan, "hint:"), finding.Hint)
+			fmt.Fprintf(&out, "  %s %s\n", r.marked(cyan, "hint:"), printable(finding.Hint))
 		}
 		if _, err := io.WriteString(w, out.String()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// printable escapes what a terminal, or whatever else reads lines, might obey instead of show. The name of a file can have any
+// of it.
+func printable(text string) string {
+	var out strings.Builder
+	for len(text) > 0 {
+		r, width := utf8.DecodeRuneInString(text)
+		if !unicode.IsPrint(r) || r == utf8.RuneError && width == 1 {
+			quoted := strconv.Quote(text[:width])
+			out.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			out.WriteString(text[:width])
+		}
+		text = text[width:]
+	}
+	return out.String()
 }
 
 // shownFile is a file of which lines may be shown.
