@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -66,6 +67,9 @@ func (i *invocation) project(args []string) (p *targets.Project, exit int, ok bo
 	folders, exit, ok := i.parse(args, 1000)
 	if !ok {
 		return nil, exit, false
+	}
+	if slices.Contains(folders, "") { // as of a variable that is not set
+		return nil, i.misused(errors.New("the folder's name is empty"), ""), false
 	}
 	if *config != "" || *out != "" || *packageName != "" {
 		if len(folders) > 0 {
@@ -151,13 +155,21 @@ func (i *invocation) compare(t targets.Target, want []byte) (*definition.Finding
 	if t.Subcommand == "schema" {
 		finding.Message = "it is not the schema of this version; this is the first difference"
 	}
-	if ours := map[string]func([]byte) bool{"generate": isGoFileOfOurs, "schema": definition.IsSchema}[t.Subcommand]; !ours(have) {
+	if !ours(t)(have) {
 		finding.Code, finding.Message = "not-generated", "it is not a file that mutexgen generated"
 		finding.Hint = "name another file with -out, or move this one away"
 	}
 	finding.Position = firstDifference(have, want)
 	i.sources[t.Out] = have
 	return finding, nil
+}
+
+// ours says whether what is in the target's file is what mutexgen may overwrite.
+func ours(t targets.Target) func(content []byte) bool {
+	if t.Subcommand == "schema" {
+		return definition.IsSchema
+	}
+	return isGoFileOfOurs
 }
 
 // remedy is the command that brings the target's file up to date.

@@ -154,38 +154,6 @@ func TestTheFirstDifferenceIsAPlaceInTheFile(t *testing.T) {
 	}
 }
 
-func TestDiffShowsWhatGeneratingWouldChange(t *testing.T) {
-	s := twoPackages(t)
-	s.succeed("diff")
-	s.write("sub/conf/m.yaml", strings.ReplaceAll(two, "Two", "Three"))
-	s.find(1, []string{"diff"}, "--- a/sub/m_gen.go\n+++ b/sub/m_gen.go\n@@ ", "\n-type Two struct", "\n+type Three struct")
-	if strings.Contains(s.stdout.String(), "mutexes_gen.go") {
-		t.Errorf("it shows a file that would not change:\n%s", &s.stdout)
-	}
-	s.remove("mutexes_gen.go")
-	s.find(1, []string{"diff", "."}, "--- /dev/null\n+++ b/mutexes_gen.go\n@@ -0,0 +1,", "\n+package locks\n")
-}
-
-func TestADiffCanBeApplied(t *testing.T) {
-	s := twoPackages(t)
-	s.write("sub/conf/m.yaml", strings.ReplaceAll(two, "Two", "Three"))
-	s.remove("mutexes_gen.go")
-	s.run("diff")
-	s.write("changes.patch", s.stdout.String())
-	s.command("git", "apply", "changes.patch")
-	s.succeed("check")
-}
-
-func TestDiffKeepsFindingsApart(t *testing.T) {
-	s := twoPackages(t)
-	s.write("mutexes.yaml", strings.Replace(one, "url:", "urls:", 1))
-	s.remove("sub/m_gen.go")
-	if code := s.run("diff"); code != 2 || !strings.Contains(s.stderr.String(), "mutexes.yaml:4:5: ") ||
-		!strings.HasPrefix(s.stdout.String(), "--- ") {
-		t.Errorf("exit code %d\nstdout: %.100s\nstderr: %s", code, &s.stdout, &s.stderr)
-	}
-}
-
 func TestAnAnnotationNamesTheFileFromTheRootOfTheRepository(t *testing.T) {
 	s := twoPackages(t)
 	s.write("sub/conf/m.yaml", "version: 1\nmutexes: 5\n")
@@ -227,4 +195,8 @@ func TestColoursAreForTerminalsOnly(t *testing.T) {
 			t.Errorf("with %s=%s a terminal takes colours: %v", variables[0], variables[1], got)
 		}
 	}
+}
+
+func TestAFolderWithoutANameIsRefused(t *testing.T) {
+	newSandbox(t, one).refuse([]string{"check", ".", ""}, "the folder's name is empty")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,16 +26,18 @@ func (e environment) diff(args []string) int {
 			exit = exitInvalid
 			continue
 		}
-		from, to := "a/"+filepath.ToSlash(t.Out), "b/"+filepath.ToSlash(t.Out)
 		have, err := os.ReadFile(i.path(t.Out))
-		if errors.Is(err, fs.ErrNotExist) {
-			from, err = os.DevNull, nil
-		}
-		if err != nil {
+		missing := errors.Is(err, fs.ErrNotExist)
+		if err != nil && !missing {
 			exit = i.fail(fmt.Errorf("read what was generated: %w", err))
 			continue
 		}
-		changes := udiff.Unified(from, to, string(unixLines(have)), string(unixLines(want)))
+		if !missing && !ours(t)(have) { // what generating would not touch, no patch shall
+			exit = i.fail(&hinted{fmt.Errorf("%s is not a file that mutexgen generated", t.Out),
+				"name another file with -out, or move that one away"})
+			continue
+		}
+		changes := i.changes(t.Out, have, want, missing)
 		if len(changes) == 0 {
 			continue
 		}
@@ -44,6 +47,62 @@ func (e environment) diff(args []string) int {
 		}
 	}
 	return i.end(exit)
+}
+
+// changes is the unified diff of a file; empty if nothing but the ends of its lines would change. It keeps those, so that it
+// fits the file.
+func (i *invocation) changes(name string, have, want []byte, missing bool) string {
+	if !missing && same(have, want) {
+		return ""
+	}
+	if bytes.Count(have, []byte("\r\n")) > bytes.Count(have, []byte("\n"))/2 {
+		want = bytes.ReplaceAll(unixLines(want), []byte("\n"), []byte("\r\n"))
+	}
+	name = i.seenFromHere(name)
+	from, to := patchName("a/"+name), patchName("b/"+name)
+	if missing {
+		from = os.DevNull
+	}
+	return udiff.Unified(from, to, string(have), string(want))
+}
+
+// seenFromHere is the name of a file with slashes, relative to the current folder if it is in there.
+func (e environment) seenFromHere(name string) string {
+	here, err := filepath.Abs(e.path("."))
+	if err != nil || !filepath.IsAbs(name) {
+		return filepath.ToSlash(name)
+	}
+	if relative, err := filepath.Rel(here, name); err == nil && filepath.IsLocal(relative) {
+		name = relative
+	}
+	return filepath.ToSlash(name)
+}
+
+// patchName is the name of a file as git and patch read it: in quotes, as C has them, if they would misunderstand it, and
+// with a tab at its end if it has spaces.
+func patchName(name string) string {
+	quoted := false
+	var b strings.Builder
+	for _, c := range []byte(name) {
+		switch {
+		case c == '"' || c == '\\':
+			quoted = true
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c == 0x7f:
+			quoted = true
+			fmt.Fprintf(&b, "\\%03o", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	switch {
+	case quoted:
+		return `"` + b.String() + `"`
+	case strings.Contains(name, " "):
+		return name + "\t"
+	}
+	return name
 }
 
 // coloured marks up a diff for a terminal.

@@ -22,8 +22,8 @@ func (e environment) generate(args []string) int {
 		return exit
 	}
 	for name, path := range map[string]string{"config": *config, "out": *out} {
-		if path == "" {
-			return i.misused(fmt.Errorf("-%s needs the path of a file", name), "")
+		if err := targets.CheckPath(name, path); err != nil {
+			return i.misused(err, "")
 		}
 	}
 	t := i.targetOf(*config, *out, *packageName)

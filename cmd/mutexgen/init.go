@@ -64,6 +64,10 @@ func (b *beginning) begin(packageName string) error {
 		return &hinted{fmt.Errorf("the go command accepts no package in a folder with %q in its name", wrong),
 			"name another folder: mutexgen init locks"}
 	}
+	if name := leftOut(strings.TrimPrefix(b.importPath(), b.module.path)); name != "" {
+		return &hinted{fmt.Errorf("the go command leaves out a folder called %s: go generate ./... would not see it", name),
+			"name another folder: mutexgen init locks"}
+	}
 	existing := packageIn(b.path(b.folder))
 	switch {
 	case packageName != "":
@@ -227,6 +231,16 @@ func withoutLinks(name string) string {
 // notImportable is what the go command does not accept in the name of a folder with Go files.
 var notImportable = regexp.MustCompile(`[^-A-Za-z0-9._~+/]`)
 
+// leftOut is the folder of a path that `./...` does not look into; empty if there is none.
+func leftOut(path string) string {
+	for name := range strings.SplitSeq(path, "/") {
+		if targets.Skipped(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // packageIn is the package of the Go files in the folder; empty if there are none.
 func packageIn(folder string) string {
 	entries, err := os.ReadDir(folder)
@@ -296,7 +310,7 @@ func goCommand(folder string, args ...string) ([]byte, error) {
 	command.Dir = folder
 	output, err := command.Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && len(exit.Stderr) > 0 {
-		return nil, fmt.Errorf("go %s: %s", strings.Join(args, " "), strings.TrimSpace(string(exit.Stderr)))
+		return nil, fmt.Errorf("go %s: %s", strings.Join(args, " "), strings.ReplaceAll(strings.TrimSpace(string(exit.Stderr)), "\n", "; "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("go %s: %w", strings.Join(args, " "), err)

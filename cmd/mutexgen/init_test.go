@@ -63,6 +63,12 @@ func TestInitRefusesAFolderThatTheGoCommandWouldNotTake(t *testing.T) {
 	}
 }
 
+func TestInitRefusesAFolderThatGoGenerateLeavesOut(t *testing.T) {
+	for _, folder := range []string{"testdata", "vendor/locks", "_locks", "x/.locks/y", "node_modules"} {
+		newModule(t, "").refuse([]string{"init", "-package", "locks", folder}, "go generate ./... would not see it", "hint: ")
+	}
+}
+
 func TestInitNeverOverwrites(t *testing.T) {
 	for _, name := range []string{"mutexes.yaml", "mutexes.schema.json", "gen.go", "mutexes_gen.go"} {
 		s := newModule(t, "")

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
+	"github.com/mutexgen/mutexgen/internal/targets"
 )
 
 // schema is the subcommand that prints or writes the JSON Schema of mutexes.yaml.
@@ -24,8 +24,8 @@ func (e environment) schema(args []string) int {
 		}
 		return i.end(exitOK)
 	}
-	if out == "" {
-		return i.misused(errors.New("-out needs the path of a file"), "")
+	if err := targets.CheckPath("out", out); err != nil {
+		return i.misused(err, "")
 	}
 	if err := writeGenerated(i.path(out), definition.Schema(), definition.IsSchema); err != nil {
 		return i.end(i.fail(err))

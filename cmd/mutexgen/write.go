@@ -54,6 +54,9 @@ func writeAtomically(path string, content []byte, mode fs.FileMode) (err error) 
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupted)
 	temporary, err := os.CreateTemp(filepath.Dir(path), ".mutexgen-*.tmp")
+	if _, missing := os.Stat(filepath.Dir(path)); missing != nil { // says so without the temporary file's name
+		err = missing
+	}
 	if err != nil {
 		return fmt.Errorf("write beside %s: %w", path, err)
 	}

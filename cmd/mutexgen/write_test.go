@@ -74,7 +74,7 @@ func TestWhatCannotBeWrittenIsAClearError(t *testing.T) {
 	s.write("folder/x", "")
 	for out, want := range map[string]string{
 		"folder":                 "is not a file that could be written",
-		"nowhere/m.go":           "no such file or directory",
+		"nowhere/m.go":           "nowhere: no such file or directory",
 		"mutexes.yaml/m.go":      "not a directory",
 		"a\x00b.go":              "invalid argument",
 		os.DevNull:               "is not a file that could be written",
@@ -122,5 +122,11 @@ func TestTheModeDoesNotDependOnTheUmask(t *testing.T) {
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o666 {
 		t.Errorf("the mode is %v (%v)", info.Mode(), err)
+	}
+}
+
+func TestADashIsNoFile(t *testing.T) {
+	for _, args := range []string{"-out -", "generate -config -", "schema -out -"} {
+		newSandbox(t, one).refuse(strings.Fields(args), "needs the path of a file; ./- is one with that name")
 	}
 }

@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -137,8 +138,10 @@ func (f *finder) target(c command, line Line, goPackage string, content []byte) 
 		return
 	case err == nil && flags.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case err == nil && (t.Subcommand == "generate" && *config == "" || *out == ""):
-		err = errors.New("-config and -out need the path of a file")
+	case err == nil && t.Subcommand == "generate":
+		err = cmp.Or(CheckPath("config", *config), CheckPath("out", *out))
+	case err == nil:
+		err = CheckPath("out", *out)
 	}
 	if _, ok := definition.FormatOf(*format); err == nil && !ok {
 		err = fmt.Errorf("there is no format %q", *format)
@@ -162,6 +165,17 @@ func (f *finder) target(c command, line Line, goPackage string, content []byte) 
 
 // toStandardOutput is where a schema goes that no -out sends elsewhere. No path has a NUL in it.
 const toStandardOutput = "\x00"
+
+// CheckPath tells what is wrong with the value of a flag that names a file. Elsewhere - is the standard input or output.
+func CheckPath(flagName, path string) error {
+	switch path {
+	case "":
+		return fmt.Errorf("-%s needs the path of a file", flagName)
+	case "-":
+		return fmt.Errorf("-%s needs the path of a file; ./- is one with that name", flagName)
+	}
+	return nil
+}
 
 func within(folder, name string) string {
 	if filepath.IsAbs(name) {

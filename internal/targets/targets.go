@@ -127,12 +127,16 @@ func (f *finder) folder(folder string, recursive bool) error {
 
 // skipped says whether a folder is none that `./...` names.
 func (f *finder) skipped(name string, entry fs.DirEntry) bool {
-	base := entry.Name()
-	if base == "vendor" || base == "testdata" || base == "node_modules" || isHidden(base) {
+	if Skipped(entry.Name()) {
 		return true
 	}
 	info, err := os.Stat(filepath.Join(f.path(name), "go.mod"))
 	return err == nil && !info.IsDir()
+}
+
+// Skipped says whether Find does not look into a folder of that name if it comes upon it below another.
+func Skipped(base string) bool {
+	return base == "vendor" || base == "testdata" || base == "node_modules" || isHidden(base)
 }
 
 // isHidden says whether the go command ignores a file or folder for its name.
