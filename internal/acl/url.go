@@ -39,17 +39,14 @@ func parseURL(text string) address {
 	}
 
 	byDefault := split(written.byDefault())
-	// As go-redis has it, the parameter goes before the path.
-	query, _ := url.ParseQuery(byDefault.query)
-	database := query.Get("db")
-	if database == "" && byDefault.scheme != "unix" {
-		database = strings.Trim(byDefault.path, "/")
-	}
+	database := byDefault.database()
 	number, err := strconv.Atoi(database)
 	a.database = max(number, 0)
 	a.anyDatabase = err != nil && strings.Contains(database, unknown)
-	a.undecided = !a.anyDatabase && parts.scheme == "" && strings.Contains(place, mark) && parts.path == "" && parts.query == ""
-	a.named = query.Get("client_name") != ""
+	query := parts.parameters()
+	a.undecided = !a.anyDatabase && (strings.Contains(parts.database(), mark) || namesParameters(query) ||
+		parts.scheme == "" && strings.Contains(place, mark) && parts.database() == "")
+	a.named = last(byDefault.parameters()["client_name"]) != "" || strings.Contains(last(query["client_name"]), mark)
 	return a
 }
 
@@ -86,6 +83,36 @@ func split(text string) parts {
 		p.host, p.path = rest[:slash], rest[slash:]
 	}
 	return p
+}
+
+// database is what names the database. As go-redis has it, the parameter goes before the path, and of several the last counts.
+func (p parts) database() string {
+	if database := last(p.parameters()["db"]); database != "" || p.scheme == "unix" {
+		return database
+	}
+	return strings.Trim(p.path, "/")
+}
+
+func (p parts) parameters() url.Values {
+	query, _ := url.ParseQuery(p.query)
+	return query
+}
+
+// namesParameters says whether a variable holds the name of a parameter, so that it may be any.
+func namesParameters(query url.Values) bool {
+	for name := range query {
+		if strings.Contains(name, mark) {
+			return true
+		}
+	}
+	return false
+}
+
+func last(texts []string) string {
+	if len(texts) == 0 {
+		return ""
+	}
+	return texts[len(texts)-1]
 }
 
 const (
