@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -91,6 +92,11 @@ func (v *variables) resolve(text string, unset map[string]bool) node {
 	}
 	if whole != "" && !given {
 		n.database = "that of " + whole
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
+		if numbered.MatchString(name) { // a parameter that only a variable knows, ?db= perhaps
+			n.database += ", or that of " + name
+		}
 	}
 	return n
 }

@@ -11,17 +11,26 @@ func TestNodesAreThoseThatAreReached(t *testing.T) {
 		{"redis://h", "redis://u:p@H:6379/0"}, {"redis://h/1", "rediss://h?db=1"}, {"redis://h/01", "redis://h/1"},
 		{"redis://h?db=1&db=2", "redis://h/2"}, {"redis://h/1?db=2", "redis://h/2"}, {"unix:///s", "unix:///s?db=0"},
 		{"redis://:${A}@h", "redis://:${B}@h"}, {"redis://h:${P}", "redis://u@h:${P}/0"}, {"${S}://h", "redis://h"},
-		{"${A}?db=2", "${A}/2"}, {"${A:-redis://h}", "${A}"},
+		{"${A}?db=2", "${A}/2"}, {"redis://h?${Q}", "redis://h/0?${Q:-db=1}"}, {"${A:-redis://h}", "${A}"},
 	} {
 		if a, b := v.resolve(same[0], nil), v.resolve(same[1], nil); a != b {
 			t.Errorf("%s is %+v, and %s is %+v", same[0], a, same[1], b)
 		}
 	}
 	for _, differ := range [][2]string{{"redis://h", "redis://h:6380"}, {"redis://h", "redis://h/1"}, {"${A}", "${B}"}, {"${A}", "${A}/0"},
-		{"redis://${A}", "redis://${B}"}, {"redis://h:${A}", "redis://h:${B}"}, {"redis://h/${A}", "redis://h/${B}"}, {"redis://h", "unix:///h"}} {
+		{"redis://${A}", "redis://${B}"}, {"redis://h:${A}", "redis://h:${B}"}, {"redis://h/${A}", "redis://h/${B}"}, {"redis://h", "unix:///h"},
+		{"redis://h", "redis://h?${Q}"}, {"redis://h/1?${P}", "redis://h/1?${Q}"}} {
 		if a, b := v.resolve(differ[0], nil), v.resolve(differ[1], nil); a == b {
 			t.Errorf("%s and %s are both %+v", differ[0], differ[1], a)
 		}
+	}
+}
+
+func TestAVariableThatMayNameTheDatabaseIsUnclear(t *testing.T) {
+	var v variables
+	change := v.groupChange([]string{"redis://h"}, []string{"redis://h?${Q}"}, nil)
+	if change == nil || change.certain || !change.database || change.instead() != "database 0, or that of ${Q} instead of 0" {
+		t.Errorf("%+v", change)
 	}
 }
 
