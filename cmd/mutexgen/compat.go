@@ -47,7 +47,7 @@ func (e environment) compat(args []string) int {
 		return i.end(exitOK)
 	}
 	i.findings = nil // the warnings are for check
-	i.atRef = map[string]bool{old.name: old.name != *against}
+	i.atRef = map[string]bool{old.name: old.atRef}
 	before := i.parseDefinitions(old.name, old.content)
 	i.conceal(old.name)
 	if before == nil {
@@ -116,13 +116,14 @@ func (i *invocation) olderAt(name string) (*olderFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the definitions of before: %w", err)
 	}
-	return &olderFile{name, content}, nil
+	return &olderFile{name: name, content: content}, nil
 }
 
 // olderFile is a file with older definitions.
 type olderFile struct {
 	name    string
 	content []byte
+	atRef   bool // in git, not on the disk
 }
 
 // isPath says whether a name is surely not that of a git ref.

@@ -76,7 +76,7 @@ func (r *repository) commit(name string) (commit, rev, path string) {
 		return commit, name, ""
 	}
 	rev, path, _ = strings.Cut(name, ":")
-	if path == "" {
+	if rev == "" || path == "" {
 		return "", name, ""
 	}
 	return verify(rev), rev, path
@@ -127,7 +127,7 @@ func (r *repository) file(commit, rev, named, base string) (*olderFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: git: %w", name, err)
 	}
-	return &olderFile{name, []byte(content)}, nil
+	return &olderFile{name: name, content: []byte(content), atRef: true}, nil
 }
 
 // files are the commit's files of that base name, seen from the root of the repository.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -277,5 +278,13 @@ func TestAnAnnotationLeavesTheNameOfAFileInGitAlone(t *testing.T) {
 	s.write("old.yaml", one)
 	s.variables["GITHUB_WORKSPACE"] = filepath.Dir(s.dir)
 	s.compat(1, []string{"-against", "main", "-format", "github"}, "::error file=locks/mutexes.yaml,line=5,", "%0Amain:locks/mutexes.yaml:5:10: before")
+	s.compat(1, []string{"-against", "main:locks/mutexes.yaml", "-format", "github"}, "%0Amain:locks/mutexes.yaml:5:10: before")
 	s.compat(1, []string{"-against", "./old.yaml", "-format", "github"}, "::error file=locks/mutexes.yaml,line=5,", "%0Alocks/old.yaml:5:10: before")
+}
+
+func TestARefThatIsNoneIsShownAsItWasNamed(t *testing.T) {
+	s := inGit(t, one)
+	for _, name := range []string{":mutexes.yaml", ":", "main:", "nowhere"} {
+		s.compat(2, []string{"-against", name}, fmt.Sprintf("%q is neither a file nor a git ref", name))
+	}
 }
