@@ -60,7 +60,8 @@
 //	-format name    how findings are written: text, json or github
 //
 // Without -package the package is the one that mutexes.yaml asks for with its field package; else $GOPACKAGE, which go
-// generate sets, if the file is for the current folder; else it is named after the folder of the file.
+// generate sets, if the file is for the current folder; else that of the Go files beside it; else it is named after the
+// folder of the file.
 //
 // The Go file is written only if it would change, all at once, and never over a file that mutexgen did not write. If the
 // definitions are wrong, nothing is written.

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"go/build"
 	"go/token"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
@@ -66,7 +70,8 @@ func (i *invocation) render(t targets.Target) (content []byte, ok bool) {
 }
 
 // packageName is the package of the generated file: the flag's, else that of the definitions, else go generate's if the
-// file is for the folder of the package that go generate runs in, else the one that the folder's name suggests.
+// file is for the folder of the package that go generate runs in, else that of the Go files beside it, else the one that the
+// folder's name suggests.
 func (e environment) packageName(t targets.Target, file *definition.File) (string, error) {
 	here, err := filepath.Abs(e.path(t.Folder))
 	if err != nil {
@@ -84,7 +89,30 @@ func (e environment) packageName(t targets.Target, file *definition.File) (strin
 	case t.GoPackage != "" && folder == here:
 		return checkPackage(t.GoPackage, "$GOPACKAGE")
 	}
+	if beside := packageIn(folder, filepath.Base(t.Out)); beside != "" {
+		return beside, nil
+	}
 	return packageOfFolder(folder)
+}
+
+// packageIn is the package of the Go files in the folder that a build takes in, but for one of them; empty if there are none.
+func packageIn(folder, except string) string {
+	context := build.Default
+	context.ReadDir = func(name string) ([]fs.FileInfo, error) {
+		entries, err := os.ReadDir(name)
+		var files []fs.FileInfo
+		for _, entry := range entries {
+			if info, err := entry.Info(); err == nil && entry.Name() != except && !strings.HasSuffix(entry.Name(), "_test.go") {
+				files = append(files, info)
+			}
+		}
+		return files, err
+	}
+	p, err := context.ImportDir(folder, 0)
+	if several := (*build.MultiplePackageError)(nil); errors.As(err, &several) || p == nil {
+		return ""
+	}
+	return p.Name
 }
 
 // packageOfFolder is the package that a folder's name suggests.

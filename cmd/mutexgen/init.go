@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -68,7 +66,7 @@ func (b *beginning) begin(packageName string) error {
 		return &hinted{fmt.Errorf("the go command leaves out a folder called %s: go generate ./... would not see it", name),
 			"name another folder: mutexgen init locks"}
 	}
-	existing := packageIn(b.path(b.folder))
+	existing := packageIn(b.path(b.folder), "")
 	switch {
 	case packageName != "":
 		b.packageName, err = checkPackage(packageName, "-package")
@@ -236,25 +234,6 @@ func leftOut(path string) string {
 	for name := range strings.SplitSeq(path, "/") {
 		if targets.Skipped(name) {
 			return name
-		}
-	}
-	return ""
-}
-
-// packageIn is the package of the Go files in the folder; empty if there are none.
-func packageIn(folder string) string {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return ""
-	}
-	for _, entry := range entries {
-		name := entry.Name()
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".") {
-			continue
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(folder, name), nil, parser.PackageClauseOnly)
-		if err == nil {
-			return parsed.Name.Name
 		}
 	}
 	return ""

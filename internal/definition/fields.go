@@ -93,9 +93,10 @@ var fields = []Field{
 	},
 	{
 		Name: "package", Kind: Package, In: InFile,
-		Description: "The Go package of the generated file; else $GOPACKAGE, else the folder's name.",
-		Examples:    []string{"locks"},
-		Foreign:     []string{"package_name", "pkg"},
+		Description: "The Go package of the generated file; else $GOPACKAGE, which go generate sets, else that of the Go files beside it, else " +
+			"the folder's name.",
+		Examples: []string{"locks"},
+		Foreign:  []string{"package_name", "pkg"},
 	},
 	{
 		Name: "defaults", Kind: Defaults, In: InFile,
