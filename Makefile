@@ -5,7 +5,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 .NOTPARALLEL:
 
 # Some tests time what others would delay: their packages go one after the other. The rest need not wait.
-UNTIMED = ./cmd/... ./docs ./internal/compat ./internal/definition ./internal/model ./internal/targets ./templates/... ./examples/mymutex/locks
+UNTIMED = . ./cmd/... ./docs ./internal/acl ./internal/compat ./internal/definition/... ./internal/model ./internal/targets ./templates/... \
+	./examples/mymutex/locks
 TIMED = $(filter-out $(shell go list $(UNTIMED) ./internal/mutants),$(shell go list ./...))
 
 .PHONY: test
@@ -25,7 +26,7 @@ test-faults:
 # internal/application, internal/chaos and bench are modules of their own, for their dependencies are.
 .PHONY: test-application
 test-application:
-	cd internal/application && go vet ./... && go test -count 1 ./...
+	cd internal/application && go vet -tags application ./... && go test -count 1 ./...
 
 .PHONY: test-chaos
 test-chaos:
