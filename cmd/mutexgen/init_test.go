@@ -121,6 +121,9 @@ func TestInitTakesAFolder(t *testing.T) {
 func TestInitJoinsThePackageThatIsThere(t *testing.T) {
 	s := newModule(t, "")
 	s.write("main_test.go", "package main_test\n")
+	s.write("a_tool.go", "//go:build ignore\n\npackage tool\n")
+	s.write("b_nowhere.go", "//go:build nowhere\n\npackage nowhere\n")
+	s.write("_c.go", "package c\n")
 	s.write("main.go", "// Command app does it.\npackage main\n\nfunc main() {}\n")
 	if said := s.begin(); strings.Contains(said, "import ") || !strings.Contains(said, "locks, err := Open()") {
 		t.Errorf("it says\n%s", said)

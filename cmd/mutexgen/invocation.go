@@ -54,7 +54,7 @@ func (i *invocation) parse(args []string, most int) (others []string, exit int, 
 			break
 		}
 		if len(others) == most {
-			return nil, i.misused(fmt.Errorf("unexpected argument %q", args[0]), ""), false
+			return nil, i.misused(fmt.Errorf("unexpected argument %q", args[0]), i.subcommandFirst(args[0])), false
 		}
 		others, args = append(others, args[0]), args[1:]
 	}
@@ -63,6 +63,16 @@ func (i *invocation) parse(args []string, most int) (others []string, exit int, 
 			"-format is one of "+strings.Join(definition.FormatNames, ", ")), false
 	}
 	return others, exitOK, true
+}
+
+// subcommandFirst is the advice for an argument that is the name of a subcommand.
+func (i *invocation) subcommandFirst(argument string) string {
+	for _, s := range subcommands() {
+		if s.name == argument && argument != i.name {
+			return "the subcommand goes first: mutexgen " + argument
+		}
+	}
+	return ""
 }
 
 // nearFlag is the advice for a flag that does not exist.

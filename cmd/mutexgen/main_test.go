@@ -182,6 +182,7 @@ func TestWrongUsageIsRefused(t *testing.T) {
 		{[]string{"-package", "x", "mutexes.yaml"}, `unexpected argument "mutexes.yaml"`},
 		{[]string{"generate", "more"}, `unexpected argument "more"`},
 		{[]string{"-config", "mutexes.yaml", "generate"}, `unexpected argument "generate"`},
+		{[]string{"-config", "mutexes.yaml", "check"}, "unexpected argument \"check\"\n  hint: the subcommand goes first: mutexgen check\n"},
 	} {
 		s.refuse(c.args, c.want, "usage:", " -h prints the manual\n")
 	}
