@@ -98,10 +98,7 @@ func (f *finder) folder(folder string, recursive bool) error {
 	if err != nil {
 		return err
 	}
-	identity := f.absolute(folder)
-	if real, err := filepath.EvalSymlinks(identity); err == nil {
-		identity = real
-	}
+	identity := f.identity(folder)
 	visited := f.seen[identity]
 	f.seen[identity] = true
 	for _, entry := range entries {
@@ -169,10 +166,12 @@ func (f *finder) goFile(name string) error {
 func (f *finder) definitionsWithoutALine() {
 	named := map[string]bool{}
 	for _, t := range f.project.Targets {
-		named[f.absolute(t.Config)] = true
+		if t.Config != "" {
+			named[f.identity(t.Config)] = true
+		}
 	}
 	for _, config := range f.definitions {
-		if !named[f.absolute(config)] {
+		if !named[f.identity(config)] {
 			folder := filepath.Dir(config)
 			f.project.Targets = append(f.project.Targets, Target{Subcommand: "generate", Config: config,
 				Out: filepath.Join(folder, defaultOut), Folder: folder})
@@ -181,6 +180,15 @@ func (f *finder) definitionsWithoutALine() {
 	slices.SortStableFunc(f.project.Targets, func(a, b Target) int {
 		return cmp.Or(cmp.Compare(a.Folder, b.Folder), cmp.Compare(a.Line.File, b.Line.File), cmp.Compare(a.Line.Line, b.Line.Line))
 	})
+}
+
+// identity is the same for all names of a file or folder.
+func (f *finder) identity(name string) string {
+	absolute := f.absolute(name)
+	if real, err := filepath.EvalSymlinks(absolute); err == nil {
+		return real
+	}
+	return absolute
 }
 
 func (f *finder) absolute(name string) string {

@@ -194,6 +194,25 @@ func TestAFolderIsLookedIntoOnceByWhateverNames(t *testing.T) {
 	}
 }
 
+func TestDefinitionsMayBeNamedThroughALink(t *testing.T) {
+	root := t.TempDir()
+	for name, content := range map[string]string{"conf/mutexes.yaml": "", "gen.go": "package a\n//go:generate mutexgen -config link/mutexes.yaml\n"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("conf", filepath.Join(root, "link")); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	p, err := Find(root, []string{"./..."}, header, os.LookupEnv)
+	if err != nil || len(p.Targets) != 1 {
+		t.Errorf("targets %v, %v", p.Targets, err)
+	}
+}
+
 func TestAFolderThatIsNotThereIsAnError(t *testing.T) {
 	for _, folder := range []string{"nowhere", "nowhere/...", "a\x00b", ""} {
 		if p, err := Find(t.TempDir(), []string{folder}, header, os.LookupEnv); err == nil && folder != "" {
