@@ -28,6 +28,13 @@ test-faults:
 test-application:
 	cd internal/application && go vet -tags application ./... && go test -count 1 ./...
 
+# That all of it compiles for systems that the tests don't run on.
+.PHONY: platforms
+platforms:
+	for system in darwin/arm64 freebsd/amd64 linux/arm64 linux/386 windows/amd64; do \
+		echo $$system && CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} go vet ./... || exit 1; \
+	done
+
 .PHONY: test-chaos
 test-chaos:
 	cd internal/chaos && go vet ./... && go test -count 1 -p 1 ./...

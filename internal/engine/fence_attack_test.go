@@ -153,7 +153,7 @@ func TestAnAttemptThatEndsDuringARaiseLeavesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			simulate(t, 3, Settings{Fencing: true, FencingMemory: time.Minute}, func(t *testing.T, s *sim) {
 				s.nodes[1].with(func(n *simNode) {
-					n.counters = map[string]simCounter{counterKey("k"): {text: strconv.Itoa(1 << 52)}}
+					n.counters = map[string]simCounter{counterKey("k"): {text: strconv.FormatInt(1<<52, 10)}}
 				})
 				s.nodes[2].with(func(n *simNode) { n.latency = 3 * time.Second })
 				time.AfterFunc(simLatency*3/4, s.nodes[0].hang) // between its vote and the raise
@@ -275,7 +275,7 @@ func TestAQuarantineIsReportedOnceThoughARaiseFollows(t *testing.T) {
 		})
 		s.nodes[1].with(func(n *simNode) {
 			n.latency = 20 * time.Millisecond
-			n.counters = map[string]simCounter{counterKey("k"): {text: strconv.Itoa(1 << 52)}}
+			n.counters = map[string]simCounter{counterKey("k"): {text: strconv.FormatInt(1<<52, 10)}}
 		})
 		time.Sleep(time.Second - 2*time.Millisecond)
 		s.letGo(s.acquire())
