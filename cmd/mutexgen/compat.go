@@ -112,7 +112,7 @@ func (i *invocation) older(against, config string) (*olderFile, error) {
 }
 
 func (i *invocation) olderAt(name string) (*olderFile, error) {
-	content, err := os.ReadFile(i.path(name))
+	content, err := readDefinitions(i.path(name))
 	if err != nil {
 		return nil, fmt.Errorf("read the definitions of before: %w", err)
 	}

@@ -167,3 +167,18 @@ func TestCgoIsNotSwitchedOn(t *testing.T) {
 	s := newSandbox(t, strings.Replace(one, "key: one", "key: 'one:{a:C.Foo}'", 1))
 	s.refuse(nil, `"C"`)
 }
+
+func TestDefinitionsWithoutAnEndAreRefused(t *testing.T) {
+	s := newSandbox(t, "")
+	s.write("mutexes.yaml", "")
+	if err := os.Truncate(s.path("mutexes.yaml"), 1<<40); err != nil {
+		t.Skip("no such file can be had here: ", err)
+	}
+	s.write("one.yaml", one)
+	for _, args := range []string{"generate", "check", "compat -against ./mutexes.yaml -config one.yaml"} {
+		s.stdout.Reset()
+		if code := s.run(strings.Fields(args)...); code != 2 || !strings.Contains(s.stdout.String()+s.stderr.String(), "at most") {
+			t.Errorf("mutexgen %s: exit code %d\n%s%s", args, code, &s.stdout, &s.stderr)
+		}
+	}
+}

@@ -105,7 +105,7 @@ func (i *invocation) load(config string) *definition.File {
 		return file
 	}
 	i.parsed[config] = nil
-	content, err := os.ReadFile(i.path(config))
+	content, err := readDefinitions(i.path(config))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		i.fail(&hinted{fmt.Errorf("there is no file %s", config), missingConfigHint})
@@ -115,6 +115,17 @@ func (i *invocation) load(config string) *definition.File {
 		return nil
 	}
 	return i.parseDefinitions(config, content)
+}
+
+// readDefinitions reads no more than suffices to tell that a file is too long: there are devices that never end.
+func readDefinitions(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	const more = 16 << 20
+	return io.ReadAll(io.LimitReader(file, more))
 }
 
 // parseDefinitions parses definitions that did not come from the file of that name, or have been read already.
