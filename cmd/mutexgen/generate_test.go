@@ -182,3 +182,13 @@ func TestDefinitionsWithoutAnEndAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestDefinitionsInAFolderBelowAreHintedAt(t *testing.T) {
+	for folder, want := range map[string]string{"locks": "there is one in locks: run mutexgen there", "a/locks": "there is one in a/locks: ",
+		"a/b/c": "or begin one with mutexgen init", "testdata": "or begin one with mutexgen init"} {
+		s := newSandbox(t, "")
+		s.write(folder+"/mutexes.yaml", one)
+		s.refuse(nil, "there is no file mutexes.yaml", filepath.FromSlash(want))
+		s.refuse([]string{"acl", "-config", "other.yaml"}, "there is no file other.yaml", "or begin one with mutexgen init")
+	}
+}

@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
@@ -108,7 +110,7 @@ func (i *invocation) load(config string) *definition.File {
 	content, err := readDefinitions(i.path(config))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		i.fail(&hinted{fmt.Errorf("there is no file %s", config), missingConfigHint})
+		i.fail(&hinted{fmt.Errorf("there is no file %s", config), i.elsewhere(config)})
 		return nil
 	case err != nil:
 		i.fail(fmt.Errorf("read the definitions: %w", err))
@@ -137,7 +139,18 @@ func (i *invocation) parseDefinitions(name string, content []byte) *definition.F
 	return file
 }
 
-const missingConfigHint = "name another one with -config, or begin one with mutexgen init"
+// elsewhere is the advice for definitions that are not there. Mostly they are in a folder of the module, and the command is
+// run in the module's own.
+func (e environment) elsewhere(config string) string {
+	for _, pattern := range []string{"*/mutexes.yaml", "*/*/mutexes.yaml"} {
+		found, _ := fs.Glob(os.DirFS(e.path(".")), pattern) // of folders that cannot be read it says nothing
+		found = slices.DeleteFunc(found, func(name string) bool { return leftOut(name) != "" })
+		if len(found) > 0 && config == "mutexes.yaml" {
+			return fmt.Sprintf("there is one in %s: run mutexgen there, or name it with -config", filepath.FromSlash(path.Dir(found[0])))
+		}
+	}
+	return "name another one with -config, or begin one with mutexgen init"
+}
 
 // fail notes an error that is about no place in a file. It returns the exit code.
 func (i *invocation) fail(err error) int {
