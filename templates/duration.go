@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,11 +31,14 @@ func durationCode(d time.Duration) *jen.Statement {
 			return jen.Qual("time", u.name)
 		}
 		if d%u.unit == 0 {
-			return jen.Lit(int(d/u.unit)).Op("*").Qual("time", u.name)
+			return number(int64(d/u.unit)).Op("*").Qual("time", u.name)
 		}
 	}
-	return jen.Lit(int(d)).Op("*").Qual("time", "Nanosecond")
+	return number(int64(d)).Op("*").Qual("time", "Nanosecond")
 }
+
+// number is n as an untyped constant, also on a machine whose int is too short for it.
+func number(n int64) *jen.Statement { return jen.Id(strconv.FormatInt(n, 10)) }
 
 // durationOrForeverCode is d where it may be without end.
 func durationOrForeverCode(d time.Duration) *jen.Statement {
