@@ -2,6 +2,7 @@ package definition
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,10 +26,31 @@ func spanAt(spans []span, offset int) (span, bool) {
 	return span{}, false
 }
 
-// secretSpans finds what may be a password in one line of text: in every URL, what stands between the first colon after
-// the double slash and the last @ before the next URL or the end of the line. It rather hides too much: a password may
-// hold quotes, spaces, slashes and @, and what is hidden in vain still stands in the user's own file.
+// secretSpans finds what may be a password in one line of text. It rather hides too much: what is hidden in vain still stands
+// in the user's own file.
 func secretSpans(line string) []span {
+	spans := urlSecrets(line)
+	for _, pattern := range secretPatterns {
+		for _, match := range pattern.FindAllStringSubmatchIndex(line, -1) {
+			if text := line[match[2]:match[3]]; !isVariable(text) && !isAddress(text) {
+				spans = append(spans, span{match[2], match[3]})
+			}
+		}
+	}
+	return united(spans)
+}
+
+// secretPatterns are passwords that do not stand between the colon and the @ of a URL, each as the group of a match.
+var secretPatterns = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)[?&](?:pass|password|passwd|pwd|secret|token|auth)=([^&\s"']+)`),
+	regexp.MustCompile(`\$\{[^{}]*\}:([^\s"']+)@`), // behind a variable that holds the beginning of a URL
+	// Where the port should be, in a URL without an @.
+	regexp.MustCompile(`://(?:\$\{[^{}]*\}|\[[^\]]*\]|[^\s"':/?@,\[\]{}])*:([^\s"'/?@,\]]*[^\s"'/?@,\]0-9][^\s"'/?@,\]]*)`),
+}
+
+// urlSecrets finds in every URL what stands between the first colon after the double slash and the last @ before the next
+// URL or the end of the line: a password may hold quotes, spaces, slashes and @.
+func urlSecrets(line string) []span {
 	var spans []span
 	for begin := afterSlashes(line, 0); begin >= 0; {
 		next, end := begin, len(line)
@@ -46,6 +68,20 @@ func secretSpans(line string) []span {
 		begin = next
 	}
 	return spans
+}
+
+// united sorts spans, and makes one of those that overlap.
+func united(spans []span) []span {
+	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
+	var out []span
+	for _, s := range spans {
+		if last := len(out) - 1; last >= 0 && s.from <= out[last].to {
+			out[last].to = max(out[last].to, s.to)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // urlStart is where the URL begins whose double slash ends before the offset, if what stands before it says that a new
@@ -75,6 +111,11 @@ func isVariable(text string) bool {
 	name, ok := strings.CutPrefix(text, "${")
 	name, closed := strings.CutSuffix(name, "}")
 	return ok && closed && variableName(name)
+}
+
+// isAddress says whether a text is the rest of an IPv6 address that lacks its brackets.
+func isAddress(text string) bool {
+	return strings.Contains(text, ":") && strings.Trim(text, "0123456789abcdefABCDEF:") == ""
 }
 
 func isWord(c byte) bool {

@@ -168,11 +168,20 @@ func TestNoPasswordIsPrinted(t *testing.T) {
 func TestAPasswordIsMaskedAndTheRestShown(t *testing.T) {
 	for line, want := range map[string]string{
 		`a: redis://:pw@h`: `a: redis://:***@h`,
-		`a: ["redis://h1:6379", "redis://u:pw@h2", redis://h]`: `a: ["redis://h1:6379", "redis://u:***@h2", redis://h]`,
-		`a: ${A:-redis://:pw@h:1}`:                             `a: ${A:-redis://:***@h:1}`,
-		`a: ["redis://:${PW}@h:1"]`:                            `a: ["redis://:${PW}@h:1"]`,
-		`a: redis://h:6379`:                                    `a: redis://h:6379`,
-		`a: [redis://:p://q@h, redis://:r@h]`:                  `a: [redis://:***@h, redis://:***@h]`,
+		`a: ["redis://h1:6379", "redis://u:pw@h2", redis://h]`:          `a: ["redis://h1:6379", "redis://u:***@h2", redis://h]`,
+		`a: ${A:-redis://:pw@h:1}`:                                      `a: ${A:-redis://:***@h:1}`,
+		`a: ["redis://:${PW}@h:1"]`:                                     `a: ["redis://:${PW}@h:1"]`,
+		`a: redis://h:6379`:                                             `a: redis://h:6379`,
+		`a: [redis://h:6379, "redis://[::1]:6379/2", redis://::1:6379]`: `a: [redis://h:6379, "redis://[::1]:6379/2", redis://::1:6379]`,
+		`a: redis://${HOST:-h}:6379/${DB:-1}`:                           `a: redis://${HOST:-h}:6379/${DB:-1}`,
+		`a: redis://${HOST}:${PORT}`:                                    `a: redis://${HOST}:${PORT}`,
+		`a: redis://u:pw`:                                               `a: redis://u:***`,
+		`a: redis://${USER}:pw7/1`:                                      `a: redis://${USER}:***/1`,
+		`a: ["redis://h?db=1&password=pw&x=y"]`:                         `a: ["redis://h?db=1&password=***&x=y"]`,
+		`a: redis://h?Auth=${PW}`:                                       `a: redis://h?Auth=${PW}`,
+		`ulr: "${A}:pw@h"`:                                              `ulr: "${A}:***@h"`,
+		`key: a:{b:int64}:c@d?e=f`:                                      `key: a:{b:int64}:c@d?e=f`,
+		`a: [redis://:p://q@h, redis://:r@h]`:                           `a: [redis://:***@h, redis://:***@h]`,
 	} {
 		if got := masked(line); got != want {
 			t.Errorf("%s: %s, want %s", line, got, want)
