@@ -112,6 +112,19 @@ func TestCheckFindsAFileThatIsGeneratedTwice(t *testing.T) {
 	s.find(1, []string{"check"}, "more.go:3:1: mutexes_gen.go is generated twice\n", "  gen.go:3:1: the first one\n")
 }
 
+func TestTheSameContentFromTwoLinesIsNoConflict(t *testing.T) {
+	s := twoPackages(t)
+	s.write("gen_windows.go", "package locks\n\n//go:generate go tool mutexgen -out ./mutexes_gen.go\n")
+	s.succeed("check")
+	s.write("mutexes.yaml", strings.ReplaceAll(one, "One", "Three"))
+	s.find(1, []string{"check"}, "mutexes_gen.go:", "it is not what mutexes.yaml says now")
+	if said := s.stdout.String(); strings.Contains(said, "twice") || strings.Count(said, "it is not what") != 1 {
+		t.Errorf("it says\n%s", said)
+	}
+	s.write("mutexes.yaml", "version: 1\nmutexes: 5\n")
+	s.find(2, []string{"check"}, "mutexes.yaml:2:10: ")
+}
+
 func TestCheckDoesNotTakeAPersonsFileForGenerated(t *testing.T) {
 	s := twoPackages(t)
 	s.write("mutexes_gen.go", "package locks\n")

@@ -10,7 +10,7 @@
 //	mutexgen compat      says what a rolling deploy of changed definitions would break
 //	mutexgen acl         prints the Redis ACL rules under which the mutexes work
 //
-// Each has a manual of its own: mutexgen check -h. What every field of mutexes.yaml means stands in docs/configuration.md.
+// Each has a manual of its own: mutexgen check -h. The flag -version prints the version. What every field of mutexes.yaml means stands in docs/configuration.md.
 //
 // A mutexes.yaml names the mutexes of an application, the Redis servers they live on, and their keys:
 //

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
@@ -69,6 +70,9 @@ func (e environment) run(args []string) int {
 	case name == "-h", name == "-help", name == "--help":
 		fmt.Fprint(e.stdout, manual())
 		return exitOK
+	case len(args) == 1 && strings.TrimLeft(name, "-") == "version":
+		fmt.Fprintln(e.stdout, version())
+		return exitOK
 	case strings.HasPrefix(name, "-"):
 		return all[0].run(e, args)
 	default:
@@ -79,6 +83,15 @@ func (e environment) run(args []string) int {
 		fmt.Fprint(e.stderr, overview())
 		return exitInvalid
 	}
+}
+
+// version names the command, the version of its module, and that of Go.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "mutexgen (unknown version)"
+	}
+	return fmt.Sprintf("mutexgen %s %s", info.Main.Version, info.GoVersion)
 }
 
 // path is name seen from the current folder.

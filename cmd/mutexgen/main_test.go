@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -159,6 +160,19 @@ func TestTheManualsYAMLWorks(t *testing.T) {
 	yaml, _, _ = strings.Cut(yaml, "\n\n")
 	s.write("mutexes.yaml", "version: 1\n"+strings.ReplaceAll(strings.ReplaceAll(yaml, "\n\t", "\n"), "\tmutexes", "mutexes")+"\n")
 	s.succeed()
+}
+
+func TestTheVersionIsThatOfTheModule(t *testing.T) {
+	for _, name := range []string{"-version", "--version", "version"} {
+		s := newSandbox(t, "")
+		if code := s.run(name); code != 0 || !strings.HasPrefix(s.stdout.String(), "mutexgen ") || s.stderr.Len() > 0 {
+			t.Errorf("mutexgen %s: exit code %d, %s%s", name, code, &s.stdout, &s.stderr)
+		}
+	}
+	output, err := exec.Command("go", "run", ".", "-version").Output()
+	if version := strings.Fields(string(output)); err != nil || len(version) != 3 || version[2] != runtime.Version() {
+		t.Errorf("the built command says %s (%v)", output, err)
+	}
 }
 
 func TestWrongUsageIsRefused(t *testing.T) {
