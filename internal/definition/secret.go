@@ -45,7 +45,7 @@ var secretPatterns = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)[?&](?:pass|password|passwd|pwd|secret|token|auth)=([^&\s"']+)`),
 	regexp.MustCompile(`\$\{[^{}]*\}:([^\s"']+)@`), // behind a variable that holds the beginning of a URL
 	// Where the port should be, in a URL without an @.
-	regexp.MustCompile(`://(?:\$\{[^{}]*\}|\[[^\]]*\]|[^\s"':/?@,\[\]{}])*:([^\s"'/?@,\]]*[^\s"'/?@,\]0-9][^\s"'/?@,\]]*)`),
+	regexp.MustCompile(`://(?:\$\{[^{}]*\}|\[[^\]]*\]|[^\s"':/?@,\[\]{}])*:([^\s"'/?@,\]}]*[^\s"'/?@,\]}0-9.;:)][^\s"'/?@,\]}]*)`),
 }
 
 // urlSecrets finds in every URL what stands between the first colon after the double slash and the last @ before the next
