@@ -32,9 +32,14 @@ func secretSpans(line string) []span {
 	spans := urlSecrets(line)
 	for _, pattern := range secretPatterns {
 		for _, match := range pattern.FindAllStringSubmatchIndex(line, -1) {
-			if text := line[match[2]:match[3]]; !isVariable(text) && !isAddress(text) {
+			if !isVariable(line[match[2]:match[3]]) {
 				spans = append(spans, span{match[2], match[3]})
 			}
+		}
+	}
+	for _, match := range portPattern.FindAllStringSubmatchIndex(line, -1) {
+		if text := line[match[2]:match[3]]; !isVariable(text) && !isAddress(text) {
+			spans = append(spans, span{match[2], match[3]})
 		}
 	}
 	return united(spans)
@@ -44,9 +49,10 @@ func secretSpans(line string) []span {
 var secretPatterns = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)[?&](?:pass|password|passwd|pwd|secret|token|auth)=([^&\s"']+)`),
 	regexp.MustCompile(`\$\{[^{}]*\}:([^\s"']+)@`), // behind a variable that holds the beginning of a URL
-	// Where the port should be, in a URL without an @.
-	regexp.MustCompile(`://(?:\$\{[^{}]*\}|\[[^\]]*\]|[^\s"':/?@,\[\]{}])*:([^\s"'/?@,\]}]*[^\s"'/?@,\]}0-9.;:)][^\s"'/?@,\]}]*)`),
 }
+
+// portPattern is what stands where the port should be, in a URL without an @.
+var portPattern = regexp.MustCompile(`://(?:\$\{[^{}]*\}|\[[^\]]*\]|[^\s"':/?@,\[\]{}])*:((?:\$\{[^{}]*\}|[^\s"'/?@,\]{}])+)`)
 
 // urlSecrets finds in every URL what stands between the first colon after the double slash and the last @ before the next
 // URL or the end of the line: a password may hold quotes, spaces, slashes and @.
@@ -113,9 +119,10 @@ func isVariable(text string) bool {
 	return ok && closed && variableName(name)
 }
 
-// isAddress says whether a text is the rest of an IPv6 address that lacks its brackets.
+// isAddress says whether a text is a port, with the end of a sentence maybe, or the rest of an IPv6 address that lacks its
+// brackets.
 func isAddress(text string) bool {
-	return strings.Contains(text, ":") && strings.Trim(text, "0123456789abcdefABCDEF:") == ""
+	return strings.Trim(text, "0123456789.;)") == "" || strings.Contains(text, ":") && strings.Trim(text, "0123456789abcdefABCDEF:") == ""
 }
 
 func isWord(c byte) bool {
