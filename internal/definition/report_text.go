@@ -82,7 +82,8 @@ func printable(text string) string {
 // shownFile is a file of which lines may be shown.
 type shownFile struct {
 	source *source
-	masked [][]span
+	// masked are the secrets of lines that were shown before, by their numbers.
+	masked map[int][]span
 	// concealed is the first line that must not be shown.
 	concealed int
 }
@@ -92,8 +93,8 @@ func (r Report) shown(name string, findings Findings) *shownFile {
 	if !ok {
 		return &shownFile{}
 	}
-	file := &shownFile{source: newSource(content)}
-	file.masked, file.concealed = file.source.secretsByLine(), len(file.source.lines)+1
+	file := &shownFile{source: newSource(content), masked: map[int][]span{}}
+	file.concealed = len(file.source.lines) + 1
 	for _, finding := range findings {
 		if finding.File == name && finding.concealFrom > 0 {
 			file.concealed = min(file.concealed, finding.concealFrom)
@@ -112,7 +113,12 @@ func (f *shownFile) excerpt(at Position) (shown, caret string) {
 	if !ok || at.Line >= f.concealed {
 		return "", ""
 	}
-	shown, caret = excerpt(line, at.Column, f.masked[at.Line-1])
+	masked, known := f.masked[at.Line]
+	if !known {
+		masked = secretSpans(line)
+		f.masked[at.Line] = masked
+	}
+	shown, caret = excerpt(line, at.Column, masked)
 	if strings.TrimSpace(shown) == "" {
 		return "", ""
 	}

@@ -63,7 +63,7 @@ func TestACounterThatMayNotBeCountedIsNoStrangeCounter(t *testing.T) {
 	m := urlMutex(t, Options{}, fenced(time.Second), strings.Replace(server.URL(), "redis://", "redis://worker:secret@", 1))
 	_, err := m.Acquire(context.Background(), "k", AcquireOptions{})
 	var failed *Error
-	if !errors.As(err, &failed) || !strings.Contains(failed.Hint, "incr") {
+	if !errors.As(err, &failed) || !strings.Contains(failed.Hint, "mutexgen acl") {
 		t.Errorf("error is %v", err)
 	}
 	if server.CLI("exists", "k") != "0" {
