@@ -13,7 +13,9 @@ TIMED = $(filter-out $(shell go list $(UNTIMED) ./internal/mutants),$(shell go l
 test: tools check
 	go test -race -timeout 8m $(UNTIMED)
 	go test -race -p 1 -timeout 8m $(TIMED)
-	$(MAKE) test-application test-faults test-bench test-chaos
+	$(MAKE) test-application
+	$(MAKE) test-bench & bench=$$!; $(MAKE) test-faults; faults=$$?; wait $$bench && exit $$faults
+	$(MAKE) test-chaos
 
 # What the race detector leaves no time for: the model within its full bounds, thousands of schedules, and deliberate bugs,
 # of which the go command does not know what they are made of, so that it must not take an old result for theirs.
