@@ -35,7 +35,7 @@ var decisions = []struct{ field, one, other, there, back string }{
 	{"max_hold", "30m", "40m", "", "max-hold-shorter"},
 	{"fencing", "false", "true", "fencing-on", "FENCING-OFF"},
 	{"fencing_memory", "1h", "forever", "", "fencing-memory-shorter"},
-	{"restart_guard", "off", "on", "quarantine", "restart-guard-off"},
+	{"restart_guard", "off", "on", "restart-guard-on quarantine", "restart-guard-off"},
 	{"replicas", "0", "0", "", ""},
 }
 

@@ -42,6 +42,9 @@ func (c *comparison) guard(p pair) {
 	}
 	if before.RestartGuard {
 		c.quarantines(p)
+	} else {
+		c.warns(p, "restart-guard-on", "a server that lost its data still votes for old instances at once, so that the guard protects "+
+			"nothing until the last of them has stopped", "let no server restart until then", "restart_guard off", "restart_guard")
 	}
 	if c.newToGuard(after) {
 		field, label := "restart_guard", "restart_guard off"
