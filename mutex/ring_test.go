@@ -13,7 +13,7 @@ import (
 // ringChoices are the groups that lyokato/redlock picks for certain keys, of so many groups.
 func ringChoices(t *testing.T, groups int) map[string]int {
 	t.Helper()
-	content, err := os.ReadFile("../internal/engine/testdata/ring_vectors.json")
+	content, err := os.ReadFile("../internal/ring/testdata/ring_vectors.json")
 	if err != nil {
 		t.Fatal(err)
 	}

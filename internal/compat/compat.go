@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
+	"github.com/mutexgen/mutexgen/internal/ring"
 )
 
 // Version is the definitions of one version of an application, under the name that findings give their file.
@@ -45,7 +46,7 @@ type comparison struct {
 	said          []*statement
 	// places remembers how one place differs from another: mostly that is the defaults', and the same for all mutexes.
 	places    map[placePair]*placeChange
-	rings     map[int]ring
+	rings     map[int]ring.Ring
 	variables variables
 	// guarded are the nodes on which old instances have a restart guard.
 	guarded map[node]bool

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
+	"github.com/mutexgen/mutexgen/internal/ring"
 )
 
 // placePair is what a placeChange depends on.
@@ -196,17 +197,17 @@ func (c *comparison) parts(before, after int, keys []string) map[move]float64 {
 	}
 	parts := map[move]float64{}
 	for _, key := range keys {
-		parts[move{from.group(key), to.group(key)}] += 1 / float64(len(keys))
+		parts[move{from.Group(key), to.Group(key)}] += 1 / float64(len(keys))
 	}
 	return parts
 }
 
-func (c *comparison) ring(groups int) ring {
+func (c *comparison) ring(groups int) ring.Ring {
 	r, ok := c.rings[groups]
 	if !ok {
-		r = newRing(groups)
+		r = ring.New(groups)
 		if c.rings == nil {
-			c.rings = map[int]ring{}
+			c.rings = map[int]ring.Ring{}
 		}
 		c.rings[groups] = r
 	}

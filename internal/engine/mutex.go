@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/mutexgen/mutexgen/internal/ring"
 )
 
 // Forever, as a wait, waits until the context ends.
@@ -54,7 +56,7 @@ type Mutex struct {
 	// safeguard is what all questions ask besides; those about a key have its counter too.
 	safeguard safeguard
 	groups    [][]*Node
-	ring      ring // nil with one group
+	ring      ring.Ring // nil with one group
 }
 
 // NewMutex returns a mutex on groups of nodes of this engine.
@@ -69,7 +71,7 @@ func (e *Engine) NewMutex(settings Settings, groups [][]*Node) (*Mutex, error) {
 	}
 	m := &Mutex{engine: e, settings: settings, safeguard: settings.safeguard(), groups: groups}
 	if len(groups) > 1 {
-		m.ring = newRing(len(groups))
+		m.ring = ring.New(len(groups))
 	}
 	if err := settings.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", settings.Name, err)
@@ -111,7 +113,7 @@ func (m *Mutex) group(key string) []*Node {
 	if m.ring == nil {
 		return m.groups[0]
 	}
-	return m.groups[m.ring.group(key)]
+	return m.groups[m.ring.Group(key)]
 }
 
 // drift is the part of an expiration that a holder may not rely on, since clocks run at different speeds.

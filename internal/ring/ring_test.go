@@ -1,4 +1,4 @@
-package engine
+package ring
 
 import (
 	"crypto/sha256"
@@ -58,13 +58,13 @@ func TestHashIsThatOfExHashRing(t *testing.T) {
 func TestRingIsThatOfExHashRing(t *testing.T) {
 	for _, v := range readVectors(t).Rings {
 		t.Run(strconv.Itoa(v.Nodes), func(t *testing.T) {
-			r := newRing(v.Nodes)
+			r := New(v.Nodes)
 			if len(r) != v.Items {
 				t.Fatalf("%d points; want %d", len(r), v.Items)
 			}
 			digest := sha256.New()
 			for _, p := range r {
-				fmt.Fprintf(digest, "%d:%d\n", p.at, p.group)
+				fmt.Fprintf(digest, "%d:%d\n", p.At, p.Group)
 			}
 			if got := hex.EncodeToString(digest.Sum(nil)); got != v.Order {
 				t.Errorf("order has digest %s; want %s", got, v.Order)
@@ -74,7 +74,7 @@ func TestRingIsThatOfExHashRing(t *testing.T) {
 				if i < len(v.First) {
 					p = r[i]
 				}
-				if fmt.Sprint(p.at) != want[0] || float64(p.group) != want[1] {
+				if fmt.Sprint(p.At) != want[0] || float64(p.Group) != want[1] {
 					t.Errorf("point %d is %v; want %v", i, p, want)
 				}
 			}
@@ -82,13 +82,13 @@ func TestRingIsThatOfExHashRing(t *testing.T) {
 				t.Error("no choices to compare")
 			}
 			for _, c := range v.Choices {
-				if got := r.group(c.Key); got != c.Node {
+				if got := r.Group(c.Key); got != c.Node {
 					t.Errorf("group of %q is %d; want %d", c.Key, got, c.Node)
 				}
 			}
 			counts := make([]int, v.Nodes)
 			for i := range 10_000 {
-				counts[r.group("k"+strconv.Itoa(i))]++
+				counts[r.Group("k"+strconv.Itoa(i))]++
 			}
 			if !slices.Equal(counts, v.Counts) {
 				t.Errorf("10,000 keys spread as %v; want %v", counts, v.Counts)
@@ -98,12 +98,12 @@ func TestRingIsThatOfExHashRing(t *testing.T) {
 }
 
 func TestKeyOnAPointBelongsToTheNext(t *testing.T) {
-	r := ring{{at: hash("a"), group: 1}, {at: hash("a") + 1, group: 2}}
-	if got := r.group("a"); got != 2 {
+	r := Ring{{At: hash("a"), Group: 1}, {At: hash("a") + 1, Group: 2}}
+	if got := r.Group("a"); got != 2 {
 		t.Errorf("group is %d; want that of the first point strictly greater, 2", got)
 	}
-	r = ring{{at: 1, group: 3}, {at: hash("a"), group: 4}}
-	if got := r.group("a"); got != 3 {
+	r = Ring{{At: 1, Group: 3}, {At: hash("a"), Group: 4}}
+	if got := r.Group("a"); got != 3 {
 		t.Errorf("past the last point the group is %d; want that of the first, 3", got)
 	}
 }
