@@ -65,13 +65,7 @@ func Rules(file *definition.File, user string) []Rule {
 
 // urls are those of all servers that a mutex may ask. Which group of a cluster a key belongs to is not looked into: another
 // group beside them changes it.
-func urls(m *definition.Mutex) []string {
-	var urls []string
-	if m.URL != "" {
-		urls = append(urls, m.URL)
-	}
-	return slices.Concat(urls, m.Servers, slices.Concat(m.Cluster...))
-}
+func urls(m *definition.Mutex) []string { return slices.Concat(m.Groups()...) }
 
 // site is one server for one user: ACL rules are a server's, for all of its databases.
 type site struct {

@@ -2,8 +2,6 @@ package compat
 
 import (
 	"fmt"
-	"strings"
-	"unicode"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
 )
@@ -14,7 +12,7 @@ func (c *comparison) name(p pair) {
 		return
 	}
 	hint := "give its new name to the options of Open that name it: WithURL, WithServers, WithCluster"
-	was, is := override(p.before), override(p.after)
+	was, is := p.before.URLVariable(), p.after.URLVariable()
 	if p.before.URL != "" && p.after.URL != "" && was != is {
 		hint = fmt.Sprintf("wherever %s is set, set %s to the same, or old and new instances do not exclude each other; and %s", was, is, hint)
 	}
@@ -62,22 +60,4 @@ func (c *comparison) lockers(m *definition.Mutex) (all []definition.Related, hei
 		}
 	}
 	return all, heir
-}
-
-// override is the environment variable that overrides the url of a mutex. The runtime has the same rule.
-func override(m *definition.Mutex) string {
-	runes := []rune(m.Name)
-	var b strings.Builder
-	for i, r := range runes {
-		if i > 0 && unicode.IsUpper(r) {
-			before := runes[i-1]
-			wordEnds := unicode.IsLower(before) || unicode.IsDigit(before)
-			wordBegins := unicode.IsUpper(before) && i+1 < len(runes) && unicode.IsLower(runes[i+1])
-			if wordEnds || wordBegins {
-				b.WriteByte('_')
-			}
-		}
-		b.WriteRune(unicode.ToUpper(r))
-	}
-	return "MUTEX_" + b.String() + "_URL"
 }

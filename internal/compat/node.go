@@ -84,11 +84,8 @@ func (v *variables) resolve(text string, unset map[string]bool) node {
 		return n
 	}
 	given := strings.Trim(u.Path, "/") != "" && u.Scheme != "unix"
-	if all := u.Query()["db"]; len(all) > 0 && all[len(all)-1] != "" { // which go-redis prefers to the path
-		n.database, given = all[len(all)-1], true
-	}
-	if number, err := strconv.Atoi(n.database); err == nil {
-		n.database = strconv.Itoa(number)
+	if all := u.Query()["db"]; len(all) > 0 && all[len(all)-1] != "" {
+		given = true
 	}
 	if whole != "" && !given {
 		n.database = "that of " + whole

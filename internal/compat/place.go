@@ -23,17 +23,6 @@ type placeChange struct {
 	label  string
 }
 
-// groups are the groups of servers that a mutex lives on: url, servers and cluster are three ways to say it.
-func groups(m *definition.Mutex) [][]string {
-	switch {
-	case len(m.Cluster) > 0:
-		return m.Cluster
-	case len(m.Servers) > 0:
-		return [][]string{m.Servers}
-	}
-	return [][]string{{m.URL}}
-}
-
 var placeFields = []string{"url", "servers", "cluster"}
 
 // place reports a mutex whose keys live elsewhere than before.
@@ -49,19 +38,19 @@ func (c *comparison) place(p pair) {
 	if (p.before.URL != "") == (p.after.URL != "") {
 		return
 	}
-	variable, text := override(p.after), "%s overrides the url from now on: where it is set, new instances use other servers than old ones"
+	variable, text := p.after.URLVariable(), "%s overrides the url from now on: where it is set, new instances use other servers than old ones"
 	if p.before.URL != "" {
-		variable, text = override(p.before), "%s is not read any more, for it overrides only a url: where it is set, old instances use other servers than new ones"
+		variable, text = p.before.URLVariable(), "%s is not read any more, for it overrides only a url: where it is set, old instances use other servers than new ones"
 	}
-	c.warns(p, "override-changed", fmt.Sprintf(text, variable), "see that it is set nowhere", c.everything(groups(p.before)),
+	c.warns(p, "override-changed", fmt.Sprintf(text, variable), "see that it is set nowhere", c.everything(p.before.Groups()),
 		placeFields...)
 }
 
 // placeChange is nil if the keys of the old mutex are where the same keys of the new one are.
 func (c *comparison) placeChange(p pair) *placeChange {
-	before, after := groups(p.before), groups(p.after)
+	before, after := p.before.Groups(), p.after.Groups()
 	id := placePair{before: listed(before), after: listed(after)}
-	if id.before == id.after {
+	if id.before == id.after || len(before) == 0 || len(after) == 0 { // without servers, in no file that could be parsed
 		return nil
 	}
 	keys := finite(p.before.Key)

@@ -49,14 +49,14 @@ func (c *comparison) guard(p pair) {
 	if c.newToGuard(after) {
 		field, label := "restart_guard", "restart_guard off"
 		if before.RestartGuard {
-			field, label = "", c.everything(groups(before))
+			field, label = "", c.everything(before.Groups())
 		}
 		fields := []string{field}
 		if field == "" {
 			fields = placeFields
 		}
 		c.warns(p, "quarantine", fmt.Sprintf("its servers count as new to the restart guard: new instances get no lock within %s of the first "+
-			"attempt", rounded(quarantine(after))),
+			"attempt", rounded(after.Quarantine())),
 			"expect ErrNodeQuarantined until then, and while it lasts let old instances run; where Redis users have restricted rights, extend "+
 				"them first (mutexgen acl)", label, fields...)
 	}
@@ -67,10 +67,10 @@ func (c *comparison) quarantines(p pair) {
 	before, after := p.before, p.after
 	const text = "a server that restarts votes for %s instances after %s, while a lock of %s one that it has forgotten may still be held"
 	var said string
-	switch least := min(quarantine(before), quarantine(after)); {
-	case quarantine(after) < need(before):
+	switch least := min(before.Quarantine(), after.Quarantine()); {
+	case after.Quarantine() < before.Forgotten():
 		said = fmt.Sprintf(text, "new", rounded(least), "an old")
-	case quarantine(before) < need(after):
+	case before.Quarantine() < after.Forgotten():
 		said = fmt.Sprintf(text, "old", rounded(least), "a new")
 	default:
 		return
@@ -79,24 +79,11 @@ func (c *comparison) quarantines(p pair) {
 		"expiration", "expiration_in_seconds")
 }
 
-// need is how long a server that may have lost its data must not vote, so that no lock of this mutex is forgotten.
-func need(m *definition.Mutex) time.Duration {
-	return m.Expiration + time.Duration(float64(m.Expiration)*max(m.DriftFactor, 0.01)) + 2*time.Second
-}
-
-// quarantine is how long it does not vote for this mutex. The engine reckons the same.
-func quarantine(m *definition.Mutex) time.Duration {
-	if m.Fencing {
-		return max(need(m), 7*time.Second)
-	}
-	return need(m)
-}
-
 func rounded(d time.Duration) string { return span(d.Round(100 * time.Millisecond)) }
 
 // newToGuard says whether a majority of some group has no birth key yet, as far as the old definitions tell.
 func (c *comparison) newToGuard(m *definition.Mutex) bool {
-	for _, group := range groups(m) {
+	for _, group := range m.Groups() {
 		strange := 0
 		for _, text := range group {
 			if !c.guarded[c.variables.resolve(text, nil)] {
@@ -117,7 +104,7 @@ func (c *comparison) underGuard(mutexes []definition.Mutex) map[node]bool {
 		if !mutexes[i].RestartGuard {
 			continue
 		}
-		for _, group := range groups(&mutexes[i]) {
+		for _, group := range mutexes[i].Groups() {
 			for _, text := range group {
 				nodes[c.variables.resolve(text, nil)] = true
 			}

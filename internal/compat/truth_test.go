@@ -193,7 +193,7 @@ func canBreak(before, after *definition.Mutex, repeated bool) string {
 		if keys[0] != keys[1] {
 			return fmt.Sprintf("keys %q and %q", keys[0], keys[1])
 		}
-		at := places{groupOf(len(groups(before)), keys[0]), groupOf(len(groups(after)), keys[1])}
+		at := places{groupOf(len(before.Groups()), keys[0]), groupOf(len(after.Groups()), keys[1])}
 		if seen[at] {
 			continue
 		}
@@ -294,7 +294,7 @@ var environments = func() (all []map[string]string) {
 func concerns(environment map[string]string, mutexes ...*definition.Mutex) bool {
 	for name, value := range environment {
 		occurs := slices.ContainsFunc(mutexes, func(m *definition.Mutex) bool {
-			return strings.Contains(fmt.Sprint(groups(m)), "${"+name)
+			return strings.Contains(fmt.Sprint(m.Groups()), "${"+name)
 		})
 		if value != "" && !occurs {
 			return false
@@ -307,7 +307,7 @@ func concerns(environment map[string]string, mutexes ...*definition.Mutex) bool 
 // that is because of servers that are repeated.
 func opened(m *definition.Mutex, environment map[string]string, repeated bool) (all [][]string, ok bool) {
 	servers := map[string]bool{}
-	for _, group := range groups(m) {
+	for _, group := range m.Groups() {
 		var nodes []string
 		for _, text := range group {
 			for name, value := range environment {

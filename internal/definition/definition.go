@@ -62,6 +62,34 @@ type Mutex struct {
 	places map[string]Position
 }
 
+// Groups are the URLs of its nodes: one group of them, or those of the cluster. A mutex that no file defines has none.
+func (m *Mutex) Groups() [][]string {
+	switch {
+	case m.URL != "":
+		return [][]string{{m.URL}}
+	case len(m.Servers) > 0:
+		return [][]string{m.Servers}
+	}
+	return m.Cluster
+}
+
+// Quarantine is how long a node that may have lost its data doesn't vote for the mutex, if it has a restart guard. The engine
+// reckons the same.
+func (m *Mutex) Quarantine() time.Duration {
+	if m.Fencing {
+		return max(m.Forgotten(), 7*time.Second)
+	}
+	return m.Forgotten()
+}
+
+// Forgotten is how long a lock may still be held that a node has forgotten.
+func (m *Mutex) Forgotten() time.Duration {
+	return m.Expiration + time.Duration(float64(m.Expiration)*max(m.DriftFactor, 0.01)) + 2*time.Second
+}
+
+// URLVariable is the environment variable that overrides the mutex's url when the application opens it.
+func (m *Mutex) URLVariable() string { return "MUTEX_" + screamingSnake(m.Name) + "_URL" }
+
 // At is where the value of the first of the fields stands that the mutex or the defaults give; if they give none of them,
 // where its name stands.
 func (m *Mutex) At(fields ...string) Position {

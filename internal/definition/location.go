@@ -8,36 +8,36 @@ import (
 )
 
 // node is what tells one node from another: server and database. What depends on variables is compared as it is written.
-func (p *parser) node(text string) string { return p.identity(text).node }
-
-type identity struct{ server, node string }
+func (p *parser) node(text string) string { return p.identity(text).String() }
 
 // Node is what tells the node of one URL from that of another. Where the URL depends on variables, Server is its text and
 // Database empty.
 type Node struct{ Server, Database string }
 
-// NodeOf is the node that a URL names: redis://h, redis://:password@H:6379/0 and rediss://h?db=0 are one.
-func NodeOf(url string) Node {
-	id := identify(url)
-	return Node{id.server, strings.TrimPrefix(strings.TrimPrefix(id.node, id.server), "/")}
+func (n Node) String() string {
+	if n.Database == "" {
+		return n.Server
+	}
+	return n.Server + "/" + n.Database
 }
 
-func (p *parser) identity(text string) identity {
+func (p *parser) identity(text string) Node {
 	if id, ok := p.identities[text]; ok {
 		return id
 	}
-	id := identify(text)
+	id := NodeOf(text)
 	if p.identities == nil {
-		p.identities = map[string]identity{}
+		p.identities = map[string]Node{}
 	}
 	p.identities[text] = id
 	return id
 }
 
-func identify(text string) identity {
+// NodeOf is the node that a URL names: redis://h, redis://:password@H:6379/0 and rediss://h?db=0 are one.
+func NodeOf(text string) Node {
 	u, err := url.Parse(text)
 	if err != nil || strings.Contains(text, "${") {
-		return identity{text, text}
+		return Node{Server: text}
 	}
 	database := strings.Trim(u.Path, "/")
 	server := strings.ToLower(u.Hostname())
@@ -62,7 +62,7 @@ func identify(text string) identity {
 	if database == "" {
 		database = "0"
 	}
-	return identity{server, server + "/" + database}
+	return Node{server, database}
 }
 
 // location is where a mutex's key may be: one group of nodes, or several, of which the key picks one.
@@ -72,16 +72,9 @@ type location struct {
 }
 
 func (p *parser) location(m *Mutex) location {
-	groups := m.Cluster
-	switch {
-	case m.URL != "":
-		groups = [][]string{{m.URL}}
-	case len(m.Servers) > 0:
-		groups = [][]string{m.Servers}
-	}
 	var l location
 	var all strings.Builder
-	for _, group := range groups {
+	for _, group := range m.Groups() {
 		var nodes []string
 		for _, server := range group {
 			nodes = append(nodes, p.node(server))

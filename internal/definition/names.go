@@ -93,7 +93,7 @@ func (p *parser) names(drafts []*draft) {
 		if d.URL == "" {
 			continue
 		}
-		variable := "MUTEX_" + screamingSnake(d.Name) + "_URL"
+		variable := d.URLVariable()
 		if first, ok := byVariable[variable]; ok {
 			p.report(Finding{Severity: Warning, Position: d.Position,
 				Message: fmt.Sprintf("%s overrides the url of both %s and %s", variable, first.Name, d.Name),

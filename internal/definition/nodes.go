@@ -84,7 +84,7 @@ func (p *parser) group(v value, what, hint string, seen placed) ([]string, bool)
 		}
 		ok = p.url(item) && ok
 		servers = append(servers, item.Value)
-		server := p.identity(item.Value).server
+		server := p.identity(item.Value).Server
 		if first, repeated := seen[server]; repeated && item.Value != "" {
 			p.report(Finding{Position: item.at, Message: "a server that is listed already",
 				Hint:    "the nodes must be independent: databases of one server fail together",

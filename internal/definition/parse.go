@@ -23,7 +23,7 @@ type parser struct {
 	// exhausted says that there were too many.
 	exhausted bool
 	// identities remembers which node a URL names.
-	identities map[string]identity
+	identities map[string]Node
 }
 
 // Parse reads the definitions in source; name is the file's path, as the user named it. The File is nil exactly if one of

@@ -31,14 +31,14 @@ const longQuarantine = 5 * time.Minute
 
 // guard warns of a quarantine that nobody may have thought of.
 func (p *parser) guard(d *draft, own settings) {
-	if !d.RestartGuard || !d.sound("expiration", "expiration_in_seconds", "drift_factor") || d.quarantine() <= longQuarantine {
+	if !d.RestartGuard || !d.sound("expiration", "expiration_in_seconds", "drift_factor") || d.Quarantine() <= longQuarantine {
 		return
 	}
 	s, ok := own["restart_guard"]
 	meant := ok && !s.entry.merged
 	finding := Finding{Severity: Warning, Position: d.at("restart_guard"),
 		Message: fmt.Sprintf("with restart_guard and an expiration of %v, nodes that restarted or are new don't vote for %v",
-			d.Expiration, d.quarantine().Round(time.Second)),
+			d.Expiration, d.Quarantine().Round(time.Second)),
 		Hint: "a shorter expiration does, for renewal makes a lock outlast it"}
 	if !d.Renew {
 		finding.Hint = "a shorter expiration, with renew: true where the work takes longer"
@@ -55,13 +55,4 @@ func (p *parser) guard(d *draft, own settings) {
 		finding.Related = append(finding.Related, other)
 	}
 	p.report(finding)
-}
-
-// quarantine is how long a node that may have lost its data doesn't vote for the mutex. The engine reckons the same.
-func (d *draft) quarantine() time.Duration {
-	q := d.Expiration + time.Duration(float64(d.Expiration)*max(d.DriftFactor, 0.01)) + 2*time.Second
-	if d.Fencing {
-		q = max(q, 7*time.Second)
-	}
-	return q
 }
