@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
 	"github.com/mutexgen/mutexgen/mutex"
@@ -33,6 +34,27 @@ func TestWhatIsAcceptedOpens(t *testing.T) {
 	for seed := range uint32(300) {
 		source := (&dice{noise(1000 + seed)}).file()
 		opens(t, string(source), source)
+	}
+}
+
+// TestBothNameTheVariableOfAURLAlike asks the runtime for which variable it looks.
+func TestBothNameTheVariableOfAURLAlike(t *testing.T) {
+	for _, name := range []string{"NightlyReport", "HTTPServer", "Sku2Stock", "A", "AB", "ABc", "A1B", "ÄrgerÖl", "X_Y", "LockHTTP2XYZ", "日本A", "ǅa"} {
+		var asked []string
+		set, err := mutex.OpenSet([]mutex.Definition{{Name: name, URL: "redis://localhost", Key: "k", Expiration: time.Minute,
+			DriftFactor: 0.01, RetryInterval: time.Second}}, mutex.WithEnv(func(variable string) (string, bool) {
+			asked = append(asked, variable)
+			return "", false
+		}))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := set.Close(); err != nil {
+			t.Error(err)
+		}
+		if want := (&definition.Mutex{Name: name}).URLVariable(); len(asked) != 1 || asked[0] != want {
+			t.Errorf("%s: the runtime looks for %q, the generator names %s", name, asked, want)
+		}
 	}
 }
 

@@ -116,7 +116,7 @@ var hostile = []string{
 func TestAShellReadsWhatIsMeant(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
-		t.Skip("there is no sh")
+		t.Fatal(err) // without it there is no make, either
 	}
 	for _, name := range []string{sh, "bash"} {
 		shell, err := exec.LookPath(name)
@@ -135,11 +135,11 @@ func TestAShellReadsWhatIsMeant(t *testing.T) {
 }
 
 func TestThePromptOfRedisReadsTheSame(t *testing.T) {
+	server := redistest.Start(t) // skips or fails where there is no Redis; redis-cli comes with it
 	cli, err := exec.LookPath("redis-cli")
 	if err != nil {
-		t.Skip("there is no redis-cli")
+		t.Fatal(err)
 	}
-	server := redistest.Start(t)
 	_, port, _ := strings.Cut(server.Addr(), ":")
 	for _, text := range hostile {
 		if strings.Contains(text, "\n") || strings.Contains(text, "'") && strings.Contains(text, "!") {
