@@ -125,13 +125,7 @@ const (
 // written is a URL whose references to variables are numbers between marks.
 type written struct {
 	text       string
-	references []reference
-}
-
-// reference is ${name} or ${name:-fallback}.
-type reference struct {
-	name, fallback string
-	hasFallback    bool
+	references []definition.Piece
 }
 
 func readReferences(text string) written {
@@ -143,24 +137,20 @@ func readReferences(text string) written {
 	}, text)
 	var w written
 	var b strings.Builder
-	for {
-		before, rest, found := strings.Cut(text, "${")
-		content, after, closed := strings.Cut(rest, "}")
-		if !found || !closed {
-			b.WriteString(text)
-			w.text = b.String()
-			return w
+	for _, p := range definition.Pieces(text) {
+		if !p.Reference {
+			b.WriteString(p.Literal)
+			continue
 		}
-		var r reference
-		r.name, r.fallback, r.hasFallback = strings.Cut(content, ":-")
-		b.WriteString(before + mark + strconv.Itoa(len(w.references)) + mark)
-		w.references = append(w.references, r)
-		text = after
+		b.WriteString(mark + strconv.Itoa(len(w.references)) + mark)
+		w.references = append(w.references, p)
 	}
+	w.text = b.String()
+	return w
 }
 
 // replace puts what f says in the place of each reference of a part of the URL.
-func (w written) replace(part string, f func(r reference) string) string {
+func (w written) replace(part string, f func(r definition.Piece) string) string {
 	pieces := strings.Split(part, mark)
 	for i := 1; i < len(pieces); i += 2 {
 		n, err := strconv.Atoi(pieces[i])
@@ -173,31 +163,31 @@ func (w written) replace(part string, f func(r reference) string) string {
 
 // names has just the variables' names: with one default or another, it is the same variable.
 func (w written) names(part string) string {
-	return w.replace(part, func(r reference) string { return "${" + r.name + "}" })
+	return w.replace(part, func(r definition.Piece) string { return "${" + r.Name + "}" })
 }
 
 // asWritten leaves out what may be a password.
 func (w written) asWritten(part string) string {
-	return w.replace(part, func(r reference) string {
-		if !r.hasFallback {
-			return "${" + r.name + "}"
+	return w.replace(part, func(r definition.Piece) string {
+		if !r.Optional {
+			return "${" + r.Name + "}"
 		}
-		fallback := r.fallback
+		fallback := r.Fallback
 		if at := strings.LastIndexByte(fallback, '@'); at >= 0 {
 			scheme, _, ok := strings.Cut(fallback, "://")
 			if fallback = fallback[at+1:]; ok {
 				fallback = scheme + "://" + fallback
 			}
 		}
-		return "${" + r.name + ":-" + fallback + "}"
+		return "${" + r.Name + ":-" + fallback + "}"
 	})
 }
 
 // byDefault is the URL where no variable is set.
 func (w written) byDefault() string {
-	return w.replace(w.text, func(r reference) string {
-		if r.hasFallback {
-			return r.fallback
+	return w.replace(w.text, func(r definition.Piece) string {
+		if r.Optional {
+			return r.Fallback
 		}
 		return unknown
 	})

@@ -3,6 +3,8 @@ package compat
 import (
 	"math/bits"
 	"slices"
+
+	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
 // groupChange is how one group of servers differs from another.
@@ -28,9 +30,9 @@ func (v *variables) groupChange(before, after []string, required map[string]bool
 	}
 	var optional []string
 	for _, text := range slices.Concat(went, came) {
-		for _, p := range pieces(text) {
-			if p.optional && !required[p.name] && !slices.Contains(optional, p.name) {
-				optional = append(optional, p.name)
+		for _, p := range definition.Pieces(text) {
+			if p.Optional && !required[p.Name] && !slices.Contains(optional, p.Name) {
+				optional = append(optional, p.Name)
 			}
 		}
 	}

@@ -48,31 +48,6 @@ func (v *variables) named(text string) string {
 	})
 }
 
-// piece is literal text of a URL, or a reference to a variable.
-type piece struct {
-	literal  string
-	name     string
-	fallback string
-	optional bool // there is a fallback
-}
-
-func pieces(text string) []piece {
-	var all []piece
-	for {
-		before, rest, found := strings.Cut(text, "${")
-		if before != "" {
-			all = append(all, piece{literal: before})
-		}
-		if !found {
-			return all
-		}
-		reference, after, _ := strings.Cut(rest, "}")
-		name, fallback, optional := strings.Cut(reference, ":-")
-		all = append(all, piece{name: name, fallback: fallback, optional: optional})
-		text = after
-	}
-}
-
 // resolve is the node that a URL names where the variables in unset are not set, and all others are. What it says of a
 // database that only a variable knows is not that of any other URL.
 func (v *variables) resolve(text string, unset map[string]bool) node {
@@ -102,19 +77,19 @@ func (v *variables) resolve(text string, unset map[string]bool) node {
 // of a URL.
 func (v *variables) generic(text string, unset map[string]bool) (generic, whole string) {
 	var b strings.Builder
-	all := pieces(text)
+	all := definition.Pieces(text)
 	for i, p := range all {
 		switch {
-		case p.name == "":
-			b.WriteString(p.literal)
-		case unset[p.name]:
-			b.WriteString(p.fallback)
+		case !p.Reference:
+			b.WriteString(p.Literal)
+		case unset[p.Name]:
+			b.WriteString(p.Fallback)
 		case b.Len() > 0:
-			b.WriteString(v.number(p.name))
-		case i+1 < len(all) && strings.HasPrefix(all[i+1].literal, "://"):
+			b.WriteString(v.number(p.Name))
+		case i+1 < len(all) && strings.HasPrefix(all[i+1].Literal, "://"):
 			b.WriteString("redis") // the scheme matters to no node's identity
 		default:
-			whole = v.number(p.name)
+			whole = v.number(p.Name)
 			b.WriteString("redis://" + whole)
 		}
 	}

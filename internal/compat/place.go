@@ -77,9 +77,9 @@ func (c *comparison) newPlaceChange(before, after [][]string, keys []string) *pl
 	required := map[string]bool{}
 	for _, group := range slices.Concat(before, after) {
 		for _, text := range group {
-			for _, p := range pieces(text) {
-				if p.name != "" && !p.optional {
-					required[p.name] = true // else one of the two versions cannot open its mutexes
+			for _, p := range definition.Pieces(text) {
+				if p.Reference && !p.Optional {
+					required[p.Name] = true // else one of the two versions cannot open its mutexes
 				}
 			}
 		}
@@ -237,8 +237,8 @@ func (c *comparison) everything(groups [][]string) string {
 		var shown []string
 		for _, text := range group {
 			one, unset := c.variables.show(text, nil), map[string]bool{}
-			for _, p := range pieces(text) {
-				unset[p.name] = p.optional
+			for _, p := range definition.Pieces(text) {
+				unset[p.Name] = p.Optional
 			}
 			if other := c.variables.show(text, unset); other != one {
 				one += " (else " + other + ")"
