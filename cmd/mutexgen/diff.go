@@ -33,8 +33,7 @@ func (e environment) diff(args []string) int {
 			continue
 		}
 		if !missing && !ours(t)(have) { // what generating would not touch, no patch shall
-			exit = i.fail(&hinted{fmt.Errorf("%s is not a file that mutexgen generated", t.Out),
-				"name another file with -out, or move that one away"})
+			exit = i.fail(notOurs(t.Out))
 			continue
 		}
 		changes := i.changes(t.Out, have, want, missing)

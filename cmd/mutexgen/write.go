@@ -16,6 +16,11 @@ import (
 // isGoFileOfOurs says whether a file is one that mutexgen generated.
 func isGoFileOfOurs(content []byte) bool { return bytes.HasPrefix(content, []byte(templates.Header)) }
 
+// notOurs is the refusal to touch a file.
+func notOurs(path string) error {
+	return &hinted{fmt.Errorf("%s is not a file that mutexgen generated", path), "name another file with -out, or move that one away"}
+}
+
 // writeGenerated makes source the content of path, which it touches only if that changes more than the ends of lines, and
 // only if the file there is ours to overwrite.
 func writeGenerated(path string, source []byte, ours func(content []byte) bool) error {
@@ -36,8 +41,7 @@ func writeGenerated(path string, source []byte, ours func(content []byte) bool) 
 			return fmt.Errorf("read what the file to write holds: %w", err)
 		}
 		if !ours(existing) {
-			return &hinted{fmt.Errorf("%s is not a file that mutexgen generated", path),
-				"name another file with -out, or move that one away"}
+			return notOurs(path)
 		}
 		if same(existing, source) {
 			return nil
