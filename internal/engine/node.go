@@ -17,6 +17,8 @@ type Node struct {
 	name     string
 	lane     *lane
 	listener *listener
+	// options are those that the node was added with.
+	options NodeOptions
 	// blind says that it was reported that the node does not tell its uptime; quarantined is when, on the engine's
 	// monotonic clock, the quarantine that was reported last ends.
 	blind       atomic.Bool
@@ -28,12 +30,29 @@ type NodeOptions struct {
 	// Redis are go-redis's options: address, credentials, database, TLS, dialer. The engine overrides what its rules need:
 	// retries, timeouts, pool size.
 	Redis *redis.Options
+	// Sentinel, if it is not nil, tells which server is the master; the address in Redis has no meaning then.
+	Sentinel *Sentinel
+	// Cluster, if it is not empty, are addresses of some servers of a Redis Cluster, of which the key picks one; the address in
+	// Redis has no meaning then.
+	Cluster []string
+	// Replicas is how many replicas must have acknowledged what sets or extends a key before the node's vote counts.
+	Replicas int
 	// Timeout is the budget for one answer: the largest node timeout of the mutexes on this node.
 	Timeout time.Duration
 	// PoolSize is the number of connections at most.
 	PoolSize int
 	// ReconnectionInterval is how long the node is left alone after it failed.
 	ReconnectionInterval time.Duration
+}
+
+// Sentinel is a set of Redis Sentinels that watch over a master.
+type Sentinel struct {
+	// Master is the name by which they know it.
+	Master string
+	// Addrs are addresses of some of the sentinels; they tell of the others.
+	Addrs []string
+	// Username and Password are the sentinels' own; the servers' are in the Redis options.
+	Username, Password string
 }
 
 // handshakeTimeout is what dialling and greeting a server may take when nobody waits for it. It is longer than a node
@@ -67,7 +86,11 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	own.Dialer = dialer(life, &own)
 	own.OnConnect = onConnect(own.OnConnect)
 	streams := min(own.PoolSize, maxStreams)
-	return e.addNode(nodeName(&own), newWire(&own, end), streams, options.Timeout, options.ReconnectionInterval)
+	node := e.addNode(nodeName(&own), newWire(&own, end), streams, options.Timeout, options.ReconnectionInterval)
+	given := *options.Redis
+	options.Redis = &given
+	node.options = options
+	return node
 }
 
 func (e *Engine) addNode(name string, t transport, streams int, timeout, reconnection time.Duration) *Node {
