@@ -3,6 +3,7 @@ package mutex_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -106,7 +107,7 @@ func TestServersThatRefuse(t *testing.T) {
 			t.Parallel()
 			server := test.start(t)
 			var n notes
-			set := open(t, on(test.url(server)), mutex.WithLogger(n.logger()), mutex.WithTrace(n.trace()))
+			set := open(t, on(test.url(server)), mutex.WithLogger(n.logger(slog.LevelInfo)), mutex.WithTrace(n.trace()))
 			m := at(set, "k")
 			for _, wait := range []time.Duration{0, 300 * time.Millisecond, 0} {
 				start := time.Now()
@@ -147,7 +148,7 @@ func TestUserWithoutScriptsAcquiresButCannotRelease(t *testing.T) {
 		server := redistest.Start(t)
 		cli(t, server, append([]string{"ACL", "SETUSER", "somebody", "on", ">" + secret, "~*", "+@all"}, rules...)...)
 		var n notes
-		m := at(open(t, on(withSecret(server, "somebody")), mutex.WithLogger(n.logger())), "k")
+		m := at(open(t, on(withSecret(server, "somebody")), mutex.WithLogger(n.logger(slog.LevelInfo))), "k")
 		lock := acquire(t, m)
 		start := time.Now()
 		err := mutex.ReleaseLock(t.Context(), lock)
@@ -245,7 +246,7 @@ func TestUserWithTheLeastRightsForTokensAndAGuard(t *testing.T) {
 				leastRights, waitingRights, test.rights)...)
 			d := test.change(on(withSecret(server, "somebody")))
 			var n notes
-			set, other := open(t, d, mutex.WithLogger(n.logger())), open(t, d)
+			set, other := open(t, d, mutex.WithLogger(n.logger(slog.LevelInfo))), open(t, d)
 			lock := acquire(t, at(set, "locks:k"), mutex.WithWait(mutex.Forever), mutex.WithRenewal())
 			first := lock.Until()
 			eventually(t, "the lock is renewed or extended", func() bool {
@@ -366,7 +367,7 @@ func TestPasswordThatChangesMeanwhile(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--requirepass", secret)
 	var n notes
-	m := at(open(t, on(withSecret(server, "")), mutex.WithLogger(n.logger())), "k")
+	m := at(open(t, on(withSecret(server, "")), mutex.WithLogger(n.logger(slog.LevelInfo))), "k")
 	lock := acquire(t, m)
 	cli(t, server, "CONFIG", "SET", "requirepass", "other")
 	server.Kill() // connections that are open stay authenticated

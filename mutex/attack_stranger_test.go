@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -185,7 +186,7 @@ func wantStranger(t *testing.T, scheme, address string) {
 	t.Helper()
 	var n notes
 	d := hasty(on(scheme + "://user:Qqpwz%2FXx%40vj@" + address))
-	set := open(t, d, mutex.WithLogger(n.logger()), mutex.WithTrace(n.trace()))
+	set := open(t, d, mutex.WithLogger(n.logger(slog.LevelInfo)), mutex.WithTrace(n.trace()))
 	m := at(set, "k")
 	for range 3 {
 		start := time.Now()

@@ -146,7 +146,7 @@ func maxRetryCounts(t *testing.T, b *bench) {
 	attempts := make(chan int, 1)
 	d := with(b.on(b.urls...), func(d *mutex.Definition) { d.MaxRetry = 3 })
 	set := open(t, d, mutex.WithTrace(&mutex.Trace{
-		Refused: func(_, _ string, n int, _ time.Duration, _ error) { attempts <- n },
+		Refused: func(_ context.Context, e mutex.Event) { attempts <- e.Attempts },
 	}))
 	m := at(set, b.key)
 	lock := acquire(t, b.open(t)) // another process: one that holds the lock itself has nobody to ask

@@ -41,6 +41,9 @@ type Answer = engine.Answer
 // Trace is a set of callbacks that are told what the mutexes of one Open do; see WithTrace.
 type Trace = engine.Trace
 
+// Event is what a callback of a Trace is told.
+type Event = engine.Event
+
 var errNil = errors.New("nil given")
 
 // notOpened is the error of a mutex that no Open returned.

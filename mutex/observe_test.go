@@ -42,25 +42,28 @@ func (n *notes) with(parts ...string) []string {
 	})
 }
 
-func (n *notes) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(n, &slog.HandlerOptions{Level: slog.LevelDebug}))
+func (n *notes) logger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(n, &slog.HandlerOptions{Level: level}))
 }
 
 func (n *notes) trace() *mutex.Trace {
 	return &mutex.Trace{
-		Acquired: func(mutex, key string, attempts int, took time.Duration) {
-			n.add("acquired %s %s after %d, %t", mutex, key, attempts, took > 0)
+		Acquired: func(_ context.Context, e mutex.Event) {
+			n.add("acquired %s %s after %d, %t", e.Mutex, e.Key, e.Attempts, e.Took > 0 && e.Waited == 0)
 		},
-		Refused: func(mutex, key string, attempts int, took time.Duration, err error) {
-			n.add("refused %s %s after %d, %t: %v", mutex, key, attempts, took > 0, err)
+		Refused: func(_ context.Context, e mutex.Event) {
+			n.add("refused %s %s after %d, %t: %v", e.Mutex, e.Key, e.Attempts, e.Took > 0 && e.Waited == 0, e.Err)
 		},
-		Extended: func(mutex, key string, err error) { n.add("extended %s %s: %v", mutex, key, err) },
-		Released: func(mutex, key string, held time.Duration, err error) {
-			n.add("released %s %s, %t: %v", mutex, key, held > 0, err)
+		Extended: func(_ context.Context, e mutex.Event) {
+			n.add("extended %s %s, %t: %v", e.Mutex, e.Key, e.Took > 0, e.Err)
 		},
-		Lost:     func(mutex, key string, err error) { n.add("lost %s %s: %v", mutex, key, err) },
-		NodeDown: func(node string, err error) { n.add("down %s: %v", node, err) },
-		NodeUp:   func(node string) { n.add("up %s", node) },
+		Released: func(_ context.Context, e mutex.Event) {
+			n.add("released %s %s, %t: %v", e.Mutex, e.Key, e.Held > e.Took && e.Took > 0, e.Err)
+		},
+		Lost:       func(e mutex.Event) { n.add("lost %s %s, %t: %v", e.Mutex, e.Key, e.Held > 0, e.Err) },
+		NodeOpened: func(node string) { n.add("opened %s", node) },
+		NodeDown:   func(node string, err error) { n.add("down %s: %v", node, err) },
+		NodeUp:     func(node string) { n.add("up %s", node) },
 	}
 }
 
@@ -83,13 +86,14 @@ func TestTraceIsToldOfEveryOperation(t *testing.T) {
 	eventually(t, "the loss is reported", func() bool { return len(n.with("lost")) == 1 })
 	n.mu.Lock()
 	want := []string{
+		"opened " + server.Addr(),
 		"acquired Counter k after 1, true",
 		"refused Counter k after 1, true: acquire Counter (key \"k\"): already locked",
-		"extended Counter k: <nil>",
+		"extended Counter k, true: <nil>",
 		"released Counter k, true: <nil>",
-		"extended Counter k: extend Counter (key \"k\"): lock not held",
+		"extended Counter k, true: extend Counter (key \"k\"): lock not held",
 		"acquired Counter k after 1, true",
-		"lost Counter k: mutex: lock lost: its validity ended",
+		"lost Counter k, true: mutex: lock lost: its validity ended",
 	}
 	same := slices.EqualFunc(n.lines, want, strings.HasPrefix)
 	lines := strings.Join(n.lines, "\n")
@@ -127,7 +131,7 @@ func TestLogTellsOfTroubleOnly(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	var n notes
-	m := at(open(t, hasty(on(server.URL())), mutex.WithLogger(n.logger())), "k")
+	m := at(open(t, hasty(on(server.URL())), mutex.WithLogger(n.logger(slog.LevelInfo))), "k")
 	for range 20 {
 		lock := acquire(t, m)
 		_, err := m.AcquireLock(t.Context())
@@ -143,7 +147,7 @@ func TestLogTellsOfTroubleOnly(t *testing.T) {
 
 	acquire(t, m, mutex.WithExpiration(300*time.Millisecond))
 	eventually(t, "the loss is logged", func() bool {
-		return len(n.with("level=WARN", "lock lost", "mutex=Counter", "key=k", "validity ended")) == 1
+		return len(n.with("level=ERROR", "lock lost", "mutex=Counter", "key=k", "validity ended")) == 1
 	})
 	err := m.Synchronize(t.Context(), func(context.Context) error {
 		server.Kill()

@@ -45,15 +45,16 @@ func WithEnv(lookup func(name string) (string, bool)) Option {
 	}
 }
 
-// WithLogger logs what an operator should know: locks that were lost, releases that failed, nodes that went down or came
-// back. Nothing is logged per acquisition. Without this option nothing is logged at all.
+// WithLogger logs what an operator should know: locks that were lost (as errors), releases that failed, nodes that went down
+// or don't vote yet (as warnings), and nodes that came back. What happens to each lock is logged for debugging only, at
+// slog.LevelDebug. Without this option nothing is logged at all.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) { c.logger = logger }
 }
 
-// WithTrace calls the callbacks of a trace when what they are for happens.
+// WithTrace calls the callbacks of a trace when what they are for happens. Given several times, each trace is told.
 func WithTrace(trace *Trace) Option {
-	return func(c *config) { c.trace = trace }
+	return func(c *config) { c.trace = c.trace.And(trace) }
 }
 
 // WithURL places the mutex of that name on one node, whatever its definition says. The URL may refer to variables as in

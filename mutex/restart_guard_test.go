@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestAFleetThatIsNewRefusesForAWhile(t *testing.T) {
 			t.Parallel()
 			servers := redistest.StartN(t, n)
 			var n notes
-			set := open(t, guarded(on(urls(servers)...)), mutex.WithLogger(n.logger()))
+			set := open(t, guarded(on(urls(servers)...)), mutex.WithLogger(n.logger(slog.LevelInfo)))
 			m, start := at(set, "k"), time.Now()
 			wantQuarantined(t, m, quarantine)
 			asked := time.Now()
@@ -231,7 +232,7 @@ func TestAServerThatTellsNoUptime(t *testing.T) {
 	rights := slices.DeleteFunc(slices.Concat(leastRights, fencingRights, guardRights), func(right string) bool { return right == "+info" })
 	cli(t, server, append([]string{"ACL", "SETUSER", "somebody", "on", ">" + secret, "resetchannels", "~locks:*"}, rights...)...)
 	var n notes
-	set := open(t, guarded(on(withSecret(server, "somebody"))), mutex.WithLogger(n.logger()))
+	set := open(t, guarded(on(withSecret(server, "somebody"))), mutex.WithLogger(n.logger(slog.LevelInfo)))
 	wantQuarantined(t, at(set, "locks:k"), quarantine)
 	server.CLI("SET", "mutexgen:birth", "0")
 	eventually(t, "the server votes", func() bool {

@@ -19,26 +19,26 @@ type AcquireOptions struct {
 
 // Acquire gets a lock on key, waiting as the settings or the options say.
 func (m *Mutex) Acquire(ctx context.Context, key string, options AcquireOptions) (*Lock, error) {
-	start := m.engine.clock.now()
-	attempts := 0
-	lock, err := m.acquire(ctx, key, &options, start, &attempts)
-	trace := &m.engine.trace
+	e := m.engine
+	a := attempt{mutex: m, key: key, op: acquire, begun: e.clock.now()}
+	lock, err := a.acquire(ctx, &options)
 	if err != nil {
-		if trace.Refused != nil {
-			trace.Refused(m.settings.Name, key, attempts, m.engine.clock.since(start), err)
+		if e.watched(ctx, e.trace.Refused != nil) {
+			e.tell(ctx, e.trace.Refused, "lock not acquired", a.course(nil, err))
 		}
 		return nil, err
 	}
 	if options.Renew {
 		lock.renew()
 	}
-	if trace.Acquired != nil {
-		trace.Acquired(m.settings.Name, key, attempts, m.engine.clock.since(start))
+	if e.watched(ctx, e.trace.Acquired != nil) {
+		e.tell(ctx, e.trace.Acquired, "lock acquired", a.course(lock, nil))
 	}
 	return lock, nil
 }
 
-func (m *Mutex) acquire(ctx context.Context, key string, options *AcquireOptions, start moment, attempts *int) (*Lock, error) {
+func (a *attempt) acquire(ctx context.Context, options *AcquireOptions) (*Lock, error) {
+	m, key, start := a.mutex, a.key, a.begun
 	expiration := m.settings.Expiration
 	if options.Expiration != nil {
 		expiration = *options.Expiration
@@ -53,10 +53,9 @@ func (m *Mutex) acquire(ctx context.Context, key string, options *AcquireOptions
 	defer m.engine.finish()
 
 	patience := m.patience(options, start)
-	a := attempt{mutex: m, key: key, expiration: expiration, op: acquire}
+	a.expiration = expiration
 	var failed *failure
 	if !patience.any() || !m.engine.lines.occupied(m, key, start) {
-		*attempts++
 		var lock *Lock
 		lock, failed = a.make(ctx, start)
 		if failed == nil {
@@ -69,16 +68,45 @@ func (m *Mutex) acquire(ctx context.Context, key string, options *AcquireOptions
 	} else {
 		patience.more(nil, start)
 	}
-	return m.waitInLine(ctx, &a, &patience, attempts, failed)
+	return m.waitInLine(ctx, a, &patience, failed)
 }
 
-// attempt is one question to every node for a lock.
+// attempt is one question to every node for a lock, and then, for an acquire may take several, another.
 type attempt struct {
 	mutex      *Mutex
 	key        string
 	expiration time.Duration
 	op         op // acquire or queue
 	message    string
+	// begun is when the acquire began, number how many attempts it has made, waited how long it has waited.
+	begun  moment
+	number int
+	waited time.Duration
+}
+
+// course is the event of the acquire so far.
+func (a *attempt) course(l *Lock, err error) Event {
+	e := a.mutex.engine
+	ev := Event{Mutex: a.mutex.settings.Name, Key: a.key, Attempts: a.number, Took: e.clock.since(a.begun), Waited: a.waited, Err: err}
+	if l != nil {
+		ev.Token = l.token
+	}
+	return ev
+}
+
+// made counts an attempt that began at start, and tells of it. Its lock is nil if it failed.
+func (a *attempt) made(ctx context.Context, start moment, l *Lock, failed *failure) {
+	a.number++
+	callback := a.mutex.engine.trace.Attempt
+	if callback == nil {
+		return
+	}
+	ev := a.course(l, nil)
+	ev.Took, ev.Waited = a.mutex.engine.clock.since(start), 0
+	if failed != nil {
+		ev.Err = failed.err
+	}
+	callback(ctx, ev)
 }
 
 // failure is an attempt without a lock; final says that another attempt makes no sense.
@@ -113,12 +141,14 @@ func (f *failure) toldAt(now moment) *Error {
 func (a *attempt) make(ctx context.Context, start moment) (*Lock, *failure) {
 	m := a.mutex
 	l := m.newLock(a.key, a.expiration, start)
-	r := m.engine.newRound(l.claim.nodes, &l.claim, start, m.nodeTimeout(a.expiration))
+	r := m.newRound(l.claim.nodes, &l.claim, start, m.nodeTimeout(a.expiration))
 	r.question.put(a.op, a.key, l.claim.owner, a.expiration)
 	r.question.message = a.message
 	r.question.safeguard = l.mutex.safeguardOf(l.claim.key)
 	r.startFor(ctx)
-	return l.conclude(ctx, r, a.expiration)
+	lock, failed := l.conclude(ctx, r, a.expiration)
+	a.made(ctx, start, lock, failed)
+	return lock, failed
 }
 
 // newLock is a lock of which nothing has been asked yet.

@@ -9,7 +9,7 @@ func (m *Mutex) Exists(ctx context.Context, key string) (bool, error) {
 		return false, m.fail("exists", key, nil, err)
 	}
 	defer m.engine.finish()
-	r := m.engine.newRound(m.group(key), nil, m.engine.clock.now(), m.nodeTimeout(m.settings.Expiration))
+	r := m.newRound(m.group(key), nil, m.engine.clock.now(), m.nodeTimeout(m.settings.Expiration))
 	defer r.leave()
 	r.question.put(read, key, "", 0)
 	r.startFor(ctx)

@@ -19,7 +19,7 @@ func (l *Lock) fence(ctx context.Context, r *round, granted outcome, expiration 
 		return granted, nil
 	}
 	e := l.mutex.engine
-	raising := e.newRound(r.nodes, &l.claim, e.clock.now(), l.mutex.nodeTimeout(expiration))
+	raising := l.mutex.newRound(r.nodes, &l.claim, e.clock.now(), l.mutex.nodeTimeout(expiration))
 	raising.question.put(raise, l.Key(), l.claim.owner, 0)
 	raising.question.safeguard = r.question.safeguard
 	raising.question.token = token

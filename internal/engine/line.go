@@ -251,7 +251,7 @@ func (ln *line) passOn(l *Lock, now moment) *round {
 		ln.poke()
 		ln.mu.Unlock()
 		l.claim.over.Store(true)
-		r := ln.engine.newRound(ln.nodes, &l.claim, now, l.releaseBudget())
+		r := ln.mutex.newRound(ln.nodes, &l.claim, now, l.releaseBudget())
 		r.question.put(release, ln.key, l.claim.owner, 0)
 		r.question.channel, r.question.message = engineChannel(next), message
 		r.start(r)
@@ -278,9 +278,9 @@ func (ln *line) handOver(l *Lock, w *waiter, now moment) *round {
 	e, m := ln.engine, ln.mutex
 	next := m.newLock(ln.key, w.expiration, now)
 	l.claim.over.Store(true)
-	from := e.newRound(ln.nodes, &l.claim, now, l.releaseBudget())
+	from := m.newRound(ln.nodes, &l.claim, now, l.releaseBudget())
 	from.question.put(release, ln.key, l.claim.owner, 0)
-	to := e.newRound(ln.nodes, &next.claim, now, m.nodeTimeout(w.expiration))
+	to := m.newRound(ln.nodes, &next.claim, now, m.nodeTimeout(w.expiration))
 	to.question.put(handover, ln.key, l.claim.owner, w.expiration)
 	to.question.next = next.claim.owner
 	to.question.safeguard = m.safeguardOf(ln.key)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -175,9 +176,13 @@ func (l *Lock) lose(why error) {
 	if l.line != nil {
 		l.line.lost(l)
 	}
-	m.engine.logger.Warn("lock lost", "mutex", m.settings.Name, "key", l.Key(), "reason", why)
+	level := slog.LevelError // for work that relied on it may still run
+	if why == ErrClosed {
+		level = slog.LevelWarn
+	}
+	m.engine.logger.Log(context.Background(), level, "lock lost", "mutex", m.settings.Name, "key", l.Key(), "reason", why)
 	if m.engine.trace.Lost != nil {
-		m.engine.trace.Lost(m.settings.Name, l.Key(), err)
+		m.engine.trace.Lost(Event{Mutex: l.Mutex(), Key: l.Key(), Held: m.engine.clock.since(l.since), Token: l.token, Err: err})
 	}
 	l.mu.Lock()
 	extended, expiration := l.extended, l.expiration
@@ -192,7 +197,7 @@ func (l *Lock) lose(why error) {
 // askRelease asks every node to delete the lock's key; patient says that the caller will wait for what comes of it.
 func (l *Lock) askRelease(now moment, patient bool) *round {
 	l.claim.over.Store(true)
-	r := l.mutex.engine.newRound(l.claim.nodes, &l.claim, now, l.releaseBudget())
+	r := l.mutex.newRound(l.claim.nodes, &l.claim, now, l.releaseBudget())
 	r.question.put(release, l.claim.key, l.claim.owner, 0)
 	if patient {
 		r.startFor(context.Background()) // for nothing ends a release
@@ -251,6 +256,18 @@ func (l *Lock) whenEnded(cancel context.CancelCauseFunc) {
 func (l *Lock) Release(ctx context.Context) error {
 	m := l.mutex
 	now := m.engine.clock.now()
+	err := l.releaseAt(now)
+	if trace := &m.engine.trace; m.engine.watched(ctx, trace.Released != nil) {
+		end := m.engine.clock.now()
+		m.engine.tell(ctx, trace.Released, "lock released", Event{
+			Mutex: l.Mutex(), Key: l.Key(), Took: end.since(now), Held: end.since(l.since), Token: l.token, Err: err,
+		})
+	}
+	return err
+}
+
+func (l *Lock) releaseAt(now moment) error {
+	m := l.mutex
 	l.check(now)
 	ended := !l.end(ErrNotHeld)
 
@@ -268,18 +285,12 @@ func (l *Lock) Release(ctx context.Context) error {
 	}
 	defer m.engine.finish()
 
-	var err error
 	if ended {
 		// Its keys have as good as expired; they are released all the same, but nobody waits for that.
 		l.askRelease(now, false).leave()
-		err = m.fail("release", l.Key(), nil, ErrNotHeld, why)
-	} else {
-		err = l.awaitRelease(l.passOn(now))
+		return m.fail("release", l.Key(), nil, ErrNotHeld, why)
 	}
-	if trace := &m.engine.trace; trace.Released != nil {
-		trace.Released(m.settings.Name, l.Key(), m.engine.clock.since(l.since), err)
-	}
-	return err
+	return l.awaitRelease(l.passOn(now))
 }
 
 // passOn releases the lock: to the next in line, if there is a line.
@@ -311,14 +322,18 @@ func (l *Lock) awaitRelease(r *round) error {
 // Extend makes the lock expire no sooner than after expiration, counted from now: it never shortens. It counts only if a
 // quorum agreed while the lock was still valid; else the old deadline stands.
 func (l *Lock) Extend(ctx context.Context, expiration time.Duration) error {
-	err := l.extend(ctx, expiration)
-	if trace := &l.mutex.engine.trace; trace.Extended != nil {
-		trace.Extended(l.mutex.settings.Name, l.Key(), err)
+	e := l.mutex.engine
+	start := e.clock.now()
+	err := l.extend(ctx, expiration, start)
+	if e.watched(ctx, e.trace.Extended != nil) {
+		e.tell(ctx, e.trace.Extended, "lock extended", Event{
+			Mutex: l.Mutex(), Key: l.Key(), Took: e.clock.since(start), Token: l.token, Err: err,
+		})
 	}
 	return err
 }
 
-func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
+func (l *Lock) extend(ctx context.Context, expiration time.Duration, start moment) error {
 	m := l.mutex
 	if err := m.checkExpiration(expiration); err != nil {
 		return m.fail("extend", l.Key(), nil, err)
@@ -329,7 +344,6 @@ func (l *Lock) extend(ctx context.Context, expiration time.Duration) error {
 	}
 	defer m.engine.finish()
 
-	start := m.engine.clock.now()
 	r, err := l.askExtension(expiration, start)
 	if err != nil {
 		return m.fail("extend", l.Key(), nil, ErrNotHeld, err)
@@ -372,7 +386,7 @@ func (l *Lock) askExtension(expiration time.Duration, start moment) (*round, err
 		return nil, err
 	}
 	l.claim.lengthen(expiration)
-	r := l.mutex.engine.newRound(l.claim.nodes, &l.claim, start, l.mutex.nodeTimeout(expiration))
+	r := l.mutex.newRound(l.claim.nodes, &l.claim, start, l.mutex.nodeTimeout(expiration))
 	r.question.put(extend, l.claim.key, l.claim.owner, expiration)
 	r.question.safeguard = l.mutex.safeguardOf(l.claim.key)
 	r.question.token = l.token

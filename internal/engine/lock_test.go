@@ -44,7 +44,7 @@ func TestValidityCountsWholeMillisecondsAsTheNodesDo(t *testing.T) {
 func TestLockIsLostWhenItsValidityEndsAndNotLater(t *testing.T) {
 	simulate(t, 3, Settings{}, func(t *testing.T, s *sim) {
 		var lost error
-		s.engine.trace.Lost = func(_, _ string, err error) { lost = err }
+		s.engine.trace.Lost = func(e Event) { lost = e.Err }
 		lock := s.acquire()
 		if err := lock.Err(); err != nil {
 			t.Errorf("a lock that is held has error %v", err)

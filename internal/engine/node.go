@@ -97,6 +97,9 @@ func (e *Engine) addNode(name string, t transport, streams int, timeout, reconne
 	node := &Node{name: name}
 	reconnection = max(reconnection, time.Millisecond) // a node that is down is not to be stormed
 	node.lane = newLane(t, streams, timeout, reconnection, e.laneWatch(name))
+	if opened := e.trace.NodeOpened; opened != nil {
+		opened(name)
+	}
 	node.listener = &listener{engine: e, node: node, pause: reconnection}
 	e.mu.Lock()
 	e.nodes = append(e.nodes, node)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -211,13 +212,15 @@ func (l *Lock) renewed(r *round) {
 		m.engine.later(func() { l.lose(errTakenOver) })
 		failed = m.fail("extend", l.Key(), &o, ErrNotHeld)
 	case o.why == ErrClosed || l.over():
-		return
+		return // which is told otherwise
 	default:
 		m.engine.renewals.again(l.renewal, m.engine.clock.now().mono+l.renewal.retry())
 		failed = m.fail("extend", l.Key(), &o, ErrNoQuorum)
 	}
-	if trace := &m.engine.trace; trace.Extended != nil {
-		trace.Extended(m.settings.Name, l.Key(), failed)
+	if trace := &m.engine.trace; m.engine.watched(context.Background(), trace.Renewed != nil) {
+		m.engine.tellAlone(trace.Renewed, "lock renewed", Event{
+			Mutex: l.Mutex(), Key: l.Key(), Took: m.engine.clock.since(started), Token: l.token, Err: failed,
+		})
 	}
 }
 

@@ -132,7 +132,7 @@ func TestRenewedLockIsLostAtItsDeadlineWhenTheNodesAreGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			simulate(t, 3, Settings{}, func(t *testing.T, s *sim) {
 				var extended []error
-				s.engine.trace.Extended = func(_, _ string, err error) { extended = append(extended, err) }
+				s.engine.trace.Renewed = func(e Event) { extended = append(extended, e.Err) }
 				lock := s.renewed()
 				time.Sleep(3500 * time.Millisecond)
 				for _, n := range s.nodes[:2] {

@@ -13,6 +13,7 @@ import (
 // Rounds are used again: each counts those who still need it, and who needs it last gives it back.
 type round struct {
 	engine   *Engine
+	mutex    *Mutex
 	question question
 	nodes    []*Node
 	claim    *claim // nil for a read
@@ -47,13 +48,14 @@ type seat struct {
 type roundPool struct{ pool sync.Pool }
 
 // newRound returns a round that waits for a question. Its time counts from started.
-func (e *Engine) newRound(nodes []*Node, c *claim, started moment, budget time.Duration) *round {
+func (m *Mutex) newRound(nodes []*Node, c *claim, started moment, budget time.Duration) *round {
+	e := m.engine
 	r, ok := e.rounds.pool.Get().(*round)
 	if !ok {
 		r = &round{engine: e, decided: make(chan struct{}, 1)}
 	}
 	n := len(nodes)
-	r.nodes, r.claim, r.started, r.budget = nodes, c, started, budget
+	r.mutex, r.nodes, r.claim, r.started, r.budget = m, nodes, c, started, budget
 	if cap(r.seats) < n {
 		r.seats = make([]seat, n)
 	}
@@ -70,7 +72,7 @@ func (r *round) done() {
 		return
 	}
 	clear(r.seats)
-	r.nodes, r.claim, r.renews, r.question = nil, nil, nil, question{}
+	r.mutex, r.nodes, r.claim, r.renews, r.question = nil, nil, nil, nil, question{}
 	select {
 	case <-r.decided: // whoever waited left before it came
 	default:
@@ -123,6 +125,7 @@ func (r *round) hear(index int, answer reply) {
 	if r.question.isGuarded() {
 		vote = r.judge(index, answer)
 	}
+	r.voted(index, vote)
 	switch o := r.question.op; {
 	case o.acquires() || o == extend:
 		r.claim.noted(o, index, answer)
@@ -271,7 +274,7 @@ func (r *round) undo() {
 	if n == 0 {
 		return
 	}
-	undo := r.engine.newRound(r.nodes, r.claim, r.started, r.budget)
+	undo := r.mutex.newRound(r.nodes, r.claim, r.started, r.budget)
 	undo.question.put(release, r.claim.key, r.claim.owner, 0)
 	undo.open = false           // nobody waits for it
 	undo.needed.Store(int32(n)) // so after the last question it may be another's

@@ -29,10 +29,31 @@ func withToken(ctx context.Context, token int64) context.Context {
 // Synchronize runs fn under a lock on key. The context that fn gets is cancelled, with cause ErrLockLost, the moment the
 // lock's validity ends. The lock is released however fn ends: by returning, by a panic, which goes on, or by
 // runtime.Goexit.
-func (m *Mutex) Synchronize(ctx context.Context, key string, fn func(context.Context) error, options AcquireOptions) (err error) {
+func (m *Mutex) Synchronize(ctx context.Context, key string, fn func(context.Context) error, options AcquireOptions) error {
 	if fn == nil {
 		return m.fail("synchronize", key, nil, errNoFunc)
 	}
+	if m.engine.trace.Synchronize != nil && ctx != nil {
+		return m.synchronizeTraced(ctx, key, fn, options)
+	}
+	return m.synchronize(ctx, key, fn, options)
+}
+
+// synchronizeTraced lets the trace have a part in the context, and tells it of the end.
+func (m *Mutex) synchronizeTraced(ctx context.Context, key string, fn func(context.Context) error, options AcquireOptions) error {
+	traced, end := m.engine.trace.Synchronize(ctx, m.settings.Name, key)
+	if traced != nil {
+		ctx = traced
+	}
+	err := errUnfinished
+	if end != nil {
+		defer func() { end(err) }()
+	}
+	err = m.synchronize(ctx, key, fn, options)
+	return err
+}
+
+func (m *Mutex) synchronize(ctx context.Context, key string, fn func(context.Context) error, options AcquireOptions) (err error) {
 	options.Renew = options.Renew || m.settings.Renew
 	lock, err := m.Acquire(ctx, key, options)
 	if err != nil {

@@ -125,7 +125,7 @@ func TestReleaseThatFailsAfterSuccessIsLoggedNotReturned(t *testing.T) {
 		var log bytes.Buffer
 		s.engine.logger = slog.New(slog.NewTextHandler(&log, nil))
 		var traced error
-		s.engine.trace.Released = func(_, _ string, _ time.Duration, err error) { traced = err }
+		s.engine.trace.Released = func(_ context.Context, e Event) { traced = e.Err }
 		err := s.synchronize(func(context.Context) error {
 			s.nodes[0].with(func(n *simNode) { n.down = true })
 			return nil

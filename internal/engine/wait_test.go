@@ -62,9 +62,9 @@ func TestWaiting(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			simulate(t, 3, test.settings, func(t *testing.T, s *sim) {
 				attempts := 0
-				s.engine.trace.Acquired = func(_, _ string, n int, _ time.Duration) { attempts = n }
+				s.engine.trace.Acquired = func(_ context.Context, e Event) { attempts = e.Attempts }
 				holder := s.another().acquire()
-				s.engine.trace.Refused = func(_, _ string, n int, _ time.Duration, err error) { attempts = n }
+				s.engine.trace.Refused = func(_ context.Context, e Event) { attempts = e.Attempts }
 				switch {
 				case test.freed > 0:
 					time.AfterFunc(test.freed, func() { holder.Release(context.Background()) })

@@ -8,14 +8,18 @@ import (
 
 // waitInLine stands in line for the lock until it is got or given up. Failed is the attempt that was made before, nil if
 // none was.
-func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, attempts *int, failed *failure) (*Lock, error) {
+func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, failed *failure) (*Lock, error) {
 	w := &waiter{expiration: a.expiration, poked: make(chan struct{}, 1)}
 	ln := m.engine.lines.join(m, a.key, w, failed)
 	defer ln.leave(w)
+	if waiting := m.engine.trace.Waiting; waiting != nil {
+		waiting(ctx, a.course(nil, nil))
+	}
 	splits := 0
-	for {
+	for idle := m.engine.clock.now(); ; idle = m.engine.clock.now() {
 		why := m.pause(ctx, ln, w, p)
 		now := m.engine.clock.now()
+		a.waited += now.since(idle)
 		due := now.since(p.due) >= 0
 		var lock *Lock
 		var next *failure
@@ -24,11 +28,10 @@ func (m *Mutex) waitInLine(ctx context.Context, a *attempt, p *patience, attempt
 		}
 		switch ln.todo(w, now, due) {
 		case handedOver:
-			*attempts++
 			lock, next = w.given.conclude(ctx, w.round, a.expiration)
 			ln.concluded(w, lock)
+			a.made(ctx, now, lock, next)
 		case ask:
-			*attempts++
 			lock, next = ln.ask(ctx, a, now)
 		}
 		if lock != nil {
