@@ -86,7 +86,7 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	own.Dialer = dialer(life, &own)
 	own.OnConnect = onConnect(own.OnConnect)
 	streams := min(own.PoolSize, maxStreams)
-	node := e.addNode(nodeName(&own), newWire(&own, end), streams, options.Timeout, options.ReconnectionInterval)
+	node := e.addNode(nodeName(&own), newWire(&own, options.Replicas, end), streams, options.Timeout, options.ReconnectionInterval)
 	given := *options.Redis
 	options.Redis = &given
 	node.options = options

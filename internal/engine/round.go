@@ -296,6 +296,10 @@ func (r *relay) hear(index int, answer reply) {
 		to.answer = Granted
 	}
 	r.to.hear(index, to)
+	if answer.unacknowledged { // the first owner's value is gone, whatever becomes of the next's
+		r.from.hear(index, reply{answer: Granted})
+		return
+	}
 	if answer.answer == Quarantined || answer.answer == Refused && !answer.broken {
 		// It takes no new value, for lack of room, perhaps; but the old one may still go.
 		r.from.askNode(index, r.from)

@@ -14,7 +14,7 @@ import (
 // realSubscription is one to a real server.
 func realSubscription(t *testing.T, options *redis.Options) subscription {
 	t.Helper()
-	w := newWire(options, func() {})
+	w := newWire(options, 0, func() {})
 	t.Cleanup(func() { w.close() })
 	sub := w.subscribe(time.Second)
 	t.Cleanup(sub.close)

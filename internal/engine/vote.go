@@ -85,6 +85,8 @@ type reply struct {
 	blind bool
 	// awaited says that somebody heard of the release who listens to the key.
 	awaited bool
+	// unacknowledged says that the node did as asked, but too few replicas have said that they know.
+	unacknowledged bool
 	// unknown says that the question may have reached the node although no answer did: it may have been carried out, or
 	// may yet be.
 	unknown bool
@@ -131,6 +133,7 @@ func hasCode(err error, codes ...string) bool {
 func hint(err error) string {
 	var clusterMode *clusterModeError
 	var skewed *skewError
+	var lonely *replicasError
 	switch {
 	case err == nil:
 		return ""
@@ -140,6 +143,8 @@ func hint(err error) string {
 		return "the server's user may not do this: go tool mutexgen acl prints the ACL rule that it needs"
 	case errors.As(err, &skewed):
 		return fmt.Sprintf("fencing tokens begin with the servers' clocks: keep them, and this machine's, within %v of each other", MaxSkew)
+	case errors.As(err, &lonely):
+		return "see that as many replicas as the definition asks for are connected and keep up (INFO replication), or lower replicas"
 	case hasCode(err, "NOAUTH", "WRONGPASS"):
 		return "check the user and the password in the node's URL"
 	case hasCode(err, "READONLY"):

@@ -39,6 +39,8 @@ type sender interface {
 // wire is a transport on go-redis.
 type wire struct {
 	options *redis.Options
+	// replicas is how many must have acknowledged what sets or extends a key.
+	replicas int
 	// hangUp ends dials under way.
 	hangUp context.CancelFunc
 	// listeners opens the connections for messages, which its pool has no part in.
@@ -46,12 +48,12 @@ type wire struct {
 	senders   []*wireSender
 }
 
-func newWire(options *redis.Options, hangUp context.CancelFunc) *wire {
+func newWire(options *redis.Options, replicas int, hangUp context.CancelFunc) *wire {
 	listening := *options
 	// When the connection breaks, go-redis makes another one and greets the server as it receives, without a deadline of ours;
 	// whoever wants to ask for a sign of life, or to close the subscription, waits for that.
 	listening.ReadTimeout, listening.WriteTimeout = handshakeTimeout, handshakeTimeout
-	return &wire{options: options, hangUp: hangUp, listeners: redis.NewClient(&listening)}
+	return &wire{options: options, replicas: replicas, hangUp: hangUp, listeners: redis.NewClient(&listening)}
 }
 
 func (w *wire) close() error {
@@ -67,6 +69,11 @@ type wireSender struct {
 	options  *redis.Options
 	client   *redis.Client
 	pipeline redis.Pipeliner
+	// replicas must have acknowledged what a batch sets. Then a batch and its follow-ups have a session, a connection that is
+	// not replaced unnoticed; sessions counts them.
+	replicas int
+	session  *redis.Conn
+	sessions int
 	// conn is the connection made last.
 	conn atomic.Pointer[liveConn]
 	// ready says that the last batch went well, so that there is a connection for the next.
@@ -87,7 +94,7 @@ type wireSender struct {
 func (w *wire) sender() sender {
 	options := *w.options
 	options.PoolSize = 1
-	s := &wireSender{options: &options}
+	s := &wireSender{options: &options, replicas: w.replicas}
 	if dial := options.Dialer; dial != nil {
 		options.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dial(ctx, network, address)
@@ -107,6 +114,10 @@ func (w *wireSender) connect() {
 	w.client = redis.NewClient(w.options)
 	w.pipeline = w.client.Pipeline()
 	w.ready = false
+	if w.session != nil {
+		w.closeSession()
+		w.openSession()
+	}
 }
 
 func (w *wireSender) connected() bool { return w.ready }
@@ -160,9 +171,16 @@ func (w *wireSender) exec(deadline time.Time, batch []*call) {
 			calls = calls[n:]
 		}
 	}
-	err := w.send(deadline)
-	w.hear(err)
+	if w.replicas > 0 {
+		w.openSession()
+		defer w.closeSession()
+	}
+	w.hear(w.send(deadline))
+	session := w.sessions
 	w.askAgain(deadline)
+	if w.replicas > 0 {
+		w.awaitReplicas(deadline, session)
+	}
 	clear(w.sorted)
 	clear(w.asked)
 	clear(w.commands)
@@ -282,6 +300,10 @@ func (w *wireSender) sendSafely(deadline time.Time) (connected bool, err error) 
 			break
 		}
 		w.ready = false
+		if w.session != nil {
+			w.closeSession()
+			w.openSession()
+		}
 		for _, command := range w.commands {
 			command.SetErr(nil)
 		}
@@ -292,6 +314,9 @@ func (w *wireSender) sendSafely(deadline time.Time) (connected bool, err error) 
 // sendOnce sends the commands. One command on a connection that is there needs no pipeline around it.
 func (w *wireSender) sendOnce(ctx context.Context) error {
 	if len(w.commands) == 1 && w.ready {
+		if w.session != nil {
+			return w.session.Process(ctx, w.commands[0])
+		}
 		return w.client.Process(ctx, w.commands[0])
 	}
 	if err := w.pipeline.BatchProcess(ctx, w.commands...); err != nil {

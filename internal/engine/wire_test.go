@@ -24,7 +24,7 @@ func batchOf(questions ...*question) []*call {
 
 func realWire(t *testing.T, s *redistest.Server) sender {
 	t.Helper()
-	w := newWire(&redis.Options{Addr: s.Addr(), MaxRetries: -1, Protocol: 2}, func() {})
+	w := newWire(&redis.Options{Addr: s.Addr(), MaxRetries: -1, Protocol: 2}, 0, func() {})
 	t.Cleanup(func() { w.close() })
 	return w.sender()
 }
@@ -160,7 +160,7 @@ func TestOneOfSeveralAskedTogetherFailsAlone(t *testing.T) {
 func TestFailedHandshakeIsNoGrant(t *testing.T) {
 	// go-redis leaves the commands of a pipeline without error when the handshake is refused; that must not read as yes.
 	server := redistest.Start(t, "--requirepass", "right")
-	w := newWire(&redis.Options{Addr: server.Addr(), Password: "wrong", MaxRetries: -1}, func() {})
+	w := newWire(&redis.Options{Addr: server.Addr(), Password: "wrong", MaxRetries: -1}, 0, func() {})
 	defer w.close()
 	calls := batchOf(newQuestion(acquire, "k", "o", time.Minute), newQuestion(release, "k", "o", 0), newQuestion(read, "k", "", 0))
 	w.sender().exec(time.Now().Add(time.Second), calls)
