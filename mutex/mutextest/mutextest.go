@@ -10,7 +10,7 @@
 //		...
 //	}
 //
-// Then it does to Redis what the application should withstand: Stop, Pause, Restart, RestartEmpty, Expire.
+// Then it does to Redis what the application should withstand: Stop, Pause, Restart, RestartEmpty, Expire, Replicas.
 //
 // A Redis that has just been started votes at once, also where mutexes.yaml says restart_guard: on: it is as one that has
 // run for long. After Restart and RestartEmpty it is in quarantine, as in life.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -40,6 +41,8 @@ type Redis struct {
 	closed    bool
 
 	traffic traffic
+
+	replicas atomic.Int64 // how many acknowledge
 }
 
 // Start starts an embedded Redis on a loopback port. It is for programs; tests use Run. Close ends it.
@@ -64,6 +67,7 @@ func Start() (*Redis, error) {
 	}
 	conn.Close()
 	r.server = r.memory.Server()
+	r.acknowledgeAll()
 	r.memory.ClockTTL(true)
 	r.bear(time.UnixMilli(0))
 	if err := r.listen(); err != nil {
