@@ -54,15 +54,15 @@ func grant(t *testing.T, s *redistest.Server, key, owner string) {
 	want(t, s, "OK", "SET", key, owner, "NX", "PX", "60000")
 }
 
-// grantAndWait takes a lock, and returns how many replicas acknowledge it: of n that are waited for, within some time. WAIT is
-// about what its own connection wrote.
-func grantAndWait(t *testing.T, s *redistest.Server, key, owner string, n int) int64 {
+// grantAndWait takes a lock, and returns how many replicas acknowledge it: it waits for one, for so long. WAIT is about what its own
+// connection wrote.
+func grantAndWait(t *testing.T, s *redistest.Server, key, owner string, patience time.Duration) int64 {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: s.Addr(), PoolSize: 1, MaxRetries: -1})
+	client := redis.NewClient(&redis.Options{Addr: s.Addr(), PoolSize: 1, MaxRetries: -1, ReadTimeout: time.Minute})
 	defer client.Close()
 	pipe := client.Pipeline()
 	set := pipe.SetArgs(t.Context(), key, owner, redis.SetArgs{Mode: "NX", TTL: time.Minute})
-	acknowledged := pipe.Do(t.Context(), "wait", n, 300)
+	acknowledged := pipe.Do(t.Context(), "wait", 1, patience.Milliseconds())
 	if _, err := pipe.Exec(t.Context()); err != nil || set.Val() != "OK" {
 		t.Fatalf("%q, %v", set.Val(), err)
 	}
@@ -105,7 +105,7 @@ func TestALockThatAReplicaAcknowledgedIsForgottenIfAnotherIsPromoted(t *testing.
 	old, replicas := master(t, 2)
 	behind, inStep := replicas[0], replicas[1]
 	behind.cutOff()
-	if n := grantAndWait(t, old, "k", "A", 1); n != 1 {
+	if n := grantAndWait(t, old, "k", "A", 20*time.Second); n != 1 {
 		t.Fatalf("%d replicas acknowledge it", n)
 	}
 	old.Kill()
@@ -164,11 +164,11 @@ func TestAMasterThatNeedsItsReplicasStopsGrantingWithoutThem(t *testing.T) {
 func TestAWriteThatIsNotAcknowledgedIsNotTakenBack(t *testing.T) {
 	t.Parallel()
 	old, replicas := master(t, 1)
-	if n := grantAndWait(t, old, "k", "A", 1); n != 1 {
+	if n := grantAndWait(t, old, "k", "A", 20*time.Second); n != 1 {
 		t.Errorf("%d replicas acknowledge a lock", n)
 	}
 	replicas[0].cutOff()
-	if n := grantAndWait(t, old, "l", "A", 1); n != 0 {
+	if n := grantAndWait(t, old, "l", "A", 100*time.Millisecond); n != 0 {
 		t.Errorf("%d replicas acknowledge what none has got", n)
 	}
 	want(t, old, "A", "GET", "l")
