@@ -138,7 +138,7 @@ func TestALockIsValidForItsExpirationLessItsDrift(t *testing.T) {
 	redis := mutextest.Run(t)
 	for _, e := range []time.Duration{time.Second, 10 * time.Second, time.Hour} {
 		s := standard(e)
-		m := opened(t, []string{redis.URL()}, mutex.Definition{Key: fmt.Sprint(e), Expiration: e, NodeTimeout: s.nodeTimeout})
+		m := opened(t, []string{redis.URL()}, mutex.Definition{Key: fmt.Sprint(e), Expiration: e, NodeTimeout: e / 4})
 		before := time.Now()
 		lock := acquired(t, m)
 		after := time.Now()
@@ -154,7 +154,7 @@ func TestALockIsValidForItsExpirationLessItsDrift(t *testing.T) {
 // At the worst moment: just before the first renewal, which comes after 7/24 of the expiration at the earliest.
 func TestAHeldLockSurvivesTheOutageThatTheFiguresSay(t *testing.T) {
 	t.Parallel()
-	s := settings{expiration: 5 * time.Second, nodeTimeout: 100 * time.Millisecond, reconnection: 100 * time.Millisecond}
+	s := settings{expiration: 5 * time.Second, nodeTimeout: 250 * time.Millisecond, reconnection: 100 * time.Millisecond}
 	if s.survives() < time.Second {
 		t.Fatalf("it survives %v only", s.survives())
 	}
@@ -190,7 +190,7 @@ func TestAHeldLockSurvivesTheOutageThatTheFiguresSay(t *testing.T) {
 func TestAnOutageBeyondTheValidityEndsTheLock(t *testing.T) {
 	t.Parallel()
 	redis := mutextest.Run(t)
-	s := settings{expiration: time.Second, nodeTimeout: 100 * time.Millisecond}
+	s := settings{expiration: time.Second, nodeTimeout: 250 * time.Millisecond}
 	m := opened(t, []string{redis.URL()}, mutex.Definition{Key: "k", Expiration: s.expiration, NodeTimeout: s.nodeTimeout})
 	lock := acquired(t, m, mutex.WithRenewal())
 	redis.Pause()

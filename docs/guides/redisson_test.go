@@ -116,6 +116,7 @@ func TestOurLockIsAnErrorToRedisson(t *testing.T) {
 		wantWrongType(t, "Redisson's lock", redisson(s, redissonLocks))
 		wantWrongType(t, "Redisson's renewal", redisson(s, redissonRenews))
 		wantWrongType(t, "Redisson's unlock", redisson(s, redissonUnlocks))
+		wantWrongType(t, "isHeldByCurrentThread", s.CLI("HEXISTS", "k", "id:1"))
 		if got := s.Get("k"); got != owner {
 			t.Errorf("our lock is %q now", got)
 		}
