@@ -124,7 +124,9 @@ func TestALockThatIsReplacedByHandIsLostToItsHolder(t *testing.T) {
 	m, other := at(t, servers, d), at(t, servers, d)
 	lock := acquired(t, m, mutex.WithRenewal())
 	for _, s := range servers[:2] {
-		want(t, s, "OK", "SET", "k", "maintenance", "XX", "PX", "60000")
+		eventually(t, "it is replaced, once the server has it", func() bool {
+			return s.CLI("SET", "k", "maintenance", "XX", "PX", "60000") == "OK"
+		})
 	}
 	replaced := time.Now()
 	select {
