@@ -9,9 +9,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/mutexgen/mutexgen/internal/redistest"
 	"github.com/mutexgen/mutexgen/interop/locks"
 	"github.com/mutexgen/mutexgen/interop/rival"
-	"github.com/mutexgen/mutexgen/internal/redistest"
 	"github.com/mutexgen/mutexgen/mutex"
 )
 

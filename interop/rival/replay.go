@@ -197,13 +197,13 @@ var RedMutex = recipe{
 // RedlockEx is RedlockEx 0.1, for Elixir. All its owners are called 1, and its locks only expire.
 var RedlockEx = recipe{
 	owner: func() string { return "1" },
-	acquire: func(key, owner string, expiration time.Duration) []any {
-		return []any{"SET", key, owner, "NX", "EX", seconds(expiration)}
+	acquire: func(name, owner string, expiration time.Duration) []any {
+		return []any{"SET", redlockExKey(name), owner, "NX", "EX", seconds(expiration)}
 	},
 	tries: 1,
-}.library(Library{
-	Name: "RedlockEx 0.1 (replayed)", Least: time.Second, Key: func(name string) string { return "redlock_ex-" + name },
-})
+}.library(Library{Name: "RedlockEx 0.1 (replayed)", Least: time.Second, Key: redlockExKey})
+
+func redlockExKey(name string) string { return "redlock_ex-" + name }
 
 // RedlockGo is redlock-go v3.0.0.
 var RedlockGo = recipe{
