@@ -103,89 +103,97 @@ func acquit(t *testing.T, v arbiter.Verdict) {
 	}
 }
 
-func TestNeverTwoHolders(t *testing.T) {
-	meet(t, everybody, func(m *meeting) {
-		a := arbiter.New(m.t)
-		goal := arbiter.Goal{Holds: holds, Of: map[string]int{"ours": share, rival.Side: share}}
-		var change func(*pace)
-		switch {
-		case !m.library.Releases:
-			// Each lock of theirs lasts for a second, whatever they do.
-			goal.Of[rival.Side] = 4
-			change = func(c *pace) { c.Expiration, c.Workers, c.Pause = time.Second, 1, 2*time.Second }
-		case m.library.Name == rival.Lyokato.Name && len(m.servers) > 1:
-			// An attempt that fails leaves keys behind. Whoever tries again before they have expired may find, for ever, that
-			// no two nodes are free at the same time.
-			goal.Of[rival.Side] = 25
-			change = func(c *pace) {
-				c.Expiration, c.Workers, c.Retry, c.Pause = time.Second, 1, 1100*time.Millisecond, 10*time.Millisecond
-				c.ours = 30 * time.Millisecond
-			}
-		}
-		v := m.contend(a, "contended", goal, change)
-		acquit(m.t, v)
-		if v.Holds < goal.Holds || v.Of["ours"] < goal.Of["ours"] || v.Of[rival.Side] < goal.Of[rival.Side] {
-			m.t.Errorf("the contest ended too soon: %v", v)
-		}
-		if v.Turns < min(goal.Of[rival.Side], 100) {
-			m.t.Errorf("they hardly met: %v", v)
-		}
-		if m.library.Releases && len(m.servers) == 1 {
-			m.everyNodeIsRidOf("contended")
-		}
+func TestContention(t *testing.T) {
+	meet(t, everybody, []fact{
+		{name: "never two holders", holds: neverTwoHolders},
+		{
+			name: "a lock that excludes nobody is caught", holds: aLockThatExcludesNobodyIsCaught,
+			of: only(rival.Redlock4, rival.Redlock5, rival.RedisPy, rival.Redsync, rival.RedlockGo),
+		},
+		{
+			name: "tokens increase among those who have none", holds: tokensIncreaseAmongThoseWhoHaveNone,
+			of: only(rival.Redlock5, rival.Redsync),
+		},
 	})
+}
+
+func neverTwoHolders(m *meeting) {
+	a := arbiter.New(m.t)
+	goal := arbiter.Goal{Holds: holds, Of: map[string]int{"ours": share, rival.Side: share}}
+	var change func(*pace)
+	switch {
+	case !m.library.Releases:
+		// Each lock of theirs lasts for a second, whatever they do.
+		goal.Of[rival.Side] = 4
+		change = func(c *pace) { c.Expiration, c.Workers, c.Pause = time.Second, 1, 2*time.Second }
+	case m.library.Name == rival.Lyokato.Name && len(m.servers) > 1:
+		// An attempt that fails leaves keys behind. Whoever tries again before they have expired may find, for ever, that
+		// no two nodes are free at the same time.
+		goal.Of[rival.Side] = 25
+		change = func(c *pace) {
+			c.Expiration, c.Workers, c.Retry, c.Pause = time.Second, 1, 1100*time.Millisecond, 10*time.Millisecond
+			c.ours = 30 * time.Millisecond
+		}
+	}
+	v := m.contend(a, "contended", goal, change)
+	acquit(m.t, v)
+	if v.Holds < goal.Holds || v.Of["ours"] < goal.Of["ours"] || v.Of[rival.Side] < goal.Of[rival.Side] {
+		m.t.Errorf("the contest ended too soon: %v", v)
+	}
+	if v.Turns < min(goal.Of[rival.Side], 100) {
+		m.t.Errorf("they hardly met: %v", v)
+	}
+	if m.library.Releases && len(m.servers) == 1 {
+		m.everyNodeIsRidOf("contended")
+	}
 }
 
 // The same harness, with a rival whose lock is no lock: it locks another key. If that went unseen, nothing that is said here about
 // the others would be worth anything. Each way by which holders reach the arbiter is tried.
-func TestALockThatExcludesNobodyIsCaught(t *testing.T) {
-	meet(t, []rival.Library{rival.Redlock4, rival.Redlock5, rival.RedisPy, rival.Redsync, rival.RedlockGo}, func(m *meeting) {
-		a := arbiter.New(m.t)
-		goal := arbiter.Goal{Holds: 300, Of: map[string]int{"ours": 100, rival.Side: 100}}
-		v := m.contend(a, "contended", goal, func(c *pace) { c.Keys = []string{m.name("another")} })
-		if v.Overlaps == 0 || v.Lost == 0 {
-			m.t.Errorf("the arbiter saw nothing: %v", v)
-		}
-	})
+func aLockThatExcludesNobodyIsCaught(m *meeting) {
+	a := arbiter.New(m.t)
+	goal := arbiter.Goal{Holds: 300, Of: map[string]int{"ours": 100, rival.Side: 100}}
+	v := m.contend(a, "contended", goal, func(c *pace) { c.Keys = []string{m.name("another")} })
+	if v.Overlaps == 0 || v.Lost == 0 {
+		m.t.Errorf("the arbiter saw nothing: %v", v)
+	}
 }
 
 // Tokens of ours increase although theirs hold the lock in between, who know nothing of tokens.
-func TestTokensIncreaseAmongThoseWhoHaveNone(t *testing.T) {
-	meet(t, []rival.Library{rival.Redlock5, rival.Redsync}, func(m *meeting) {
-		a := arbiter.New(m.t)
-		const key = "fenced:contended"
-		a.Open(key, arbiter.Goal{Holds: 200, Of: map[string]int{"ours": 50, rival.Side: 50}})
-		ctx, cancel := context.WithTimeout(m.t.Context(), contestLimit)
-		defer cancel()
-		var newest atomic.Int64
-		c := rival.Contest{
-			Arbiter: a, Keys: []string{key}, Witnessed: []string{key}, Workers: 1, Expiration: 30 * time.Second,
-			Retry: 2 * time.Millisecond, Pause: time.Millisecond,
-		}
-		errs := make(chan error, 3)
-		go func() { errs <- m.theirs.Contend(ctx, c) }()
-		for range 2 {
-			fenced := wrap(m.open().Fenced.For("contended"))
-			go func() {
-				errs <- rival.Contend(ctx, c, "ours", func() (func() error, error) {
-					lock, err := fenced.Acquire(ctx, mutex.WithWait(mutex.Forever))
-					if err != nil {
-						return nil, err
-					}
-					if before := newest.Swap(lock.Token); before >= lock.Token {
-						err = fmt.Errorf("token %d came after %d", lock.Token, before)
-					}
-					return func() error { return errors.Join(err, lock.Release(ctx)) }, nil
-				})
-			}()
-		}
-		if err := errors.Join(<-errs, <-errs, <-errs); err != nil {
-			m.t.Error(err)
-		}
-		v := a.Verdict(key)
-		acquit(m.t, v)
-		if newest.Load() == 0 || v.Turns < 50 {
-			m.t.Errorf("newest token %d; %v", newest.Load(), v)
-		}
-	})
+func tokensIncreaseAmongThoseWhoHaveNone(m *meeting) {
+	a := arbiter.New(m.t)
+	key := "fenced:" + m.fact
+	a.Open(key, arbiter.Goal{Holds: 200, Of: map[string]int{"ours": 50, rival.Side: 50}})
+	ctx, cancel := context.WithTimeout(m.t.Context(), contestLimit)
+	defer cancel()
+	var newest atomic.Int64
+	c := rival.Contest{
+		Arbiter: a, Keys: []string{key}, Witnessed: []string{key}, Workers: 1, Expiration: 30 * time.Second,
+		Retry: 2 * time.Millisecond, Pause: time.Millisecond,
+	}
+	errs := make(chan error, 3)
+	go func() { errs <- m.theirs.Contend(ctx, c) }()
+	for range 2 {
+		fenced := wrap(m.open().Fenced.For(m.fact))
+		go func() {
+			errs <- rival.Contend(ctx, c, "ours", func() (func() error, error) {
+				lock, err := fenced.Acquire(ctx, mutex.WithWait(mutex.Forever))
+				if err != nil {
+					return nil, err
+				}
+				if before := newest.Swap(lock.Token); before >= lock.Token {
+					err = fmt.Errorf("token %d came after %d", lock.Token, before)
+				}
+				return func() error { return errors.Join(err, lock.Release(ctx)) }, nil
+			})
+		}()
+	}
+	if err := errors.Join(<-errs, <-errs, <-errs); err != nil {
+		m.t.Error(err)
+	}
+	v := a.Verdict(key)
+	acquit(m.t, v)
+	if newest.Load() == 0 || v.Turns < 50 {
+		m.t.Errorf("newest token %d; %v", newest.Load(), v)
+	}
 }

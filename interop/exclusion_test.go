@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -10,198 +11,195 @@ import (
 	"github.com/mutexgen/mutexgen/mutex"
 )
 
-func TestALockOfTheirsExcludesOurs(t *testing.T) {
-	meet(t, everybody, func(m *meeting) {
-		lock := m.theyAcquire(time.Minute, "a")
-		before := m.stands("a")
-		m.weAreRefused("a")
-		if after := m.stands("a"); !slices.Equal(before, after) {
-			m.t.Errorf("our attempt changed their lock from %q to %q", before, after)
-		}
-		if err := lock.Release(m.t.Context()); err != nil {
-			m.t.Errorf("their release: %v", err)
-		}
-		if m.library.Releases {
-			m.everyNodeIsRidOf("a")
-		} else {
-			m.deleteEverywhere("a")
-		}
-		if err := m.weAcquire("a").Release(m.t.Context()); err != nil {
-			m.t.Errorf("our release: %v", err)
-		}
+func TestExclusion(t *testing.T) {
+	meet(t, everybody, []fact{
+		{name: "a lock of theirs excludes ours", holds: aLockOfTheirsExcludesOurs},
+		{name: "a lock of ours excludes theirs", holds: aLockOfOursExcludesTheirs},
+		{name: "our release and extension leave theirs alone", holds: ourReleaseAndExtensionLeaveTheirsAlone},
+		{name: "their release and extension leave ours alone", holds: theirReleaseAndExtensionLeaveOursAlone},
+		{name: "what they left behind is ours when it expires", holds: whatTheyLeftBehindIsOursWhenItExpires},
+		{name: "what we left behind is theirs when it expires", holds: whatWeLeftBehindIsTheirsWhenItExpires},
+		{name: "what they extend stays theirs", holds: whatTheyExtendStaysTheirs, of: func(l rival.Library) bool { return l.Extends }},
+		{name: "what we renew stays ours", holds: whatWeRenewStaysOurs},
 	})
 }
 
-func TestALockOfOursExcludesTheirs(t *testing.T) {
-	meet(t, everybody, func(m *meeting) {
-		lock := m.weAcquire("a")
-		m.everyNodeHas("a")
-		before := m.stands("a")
-		m.theyAreRefused("a")
-		if after := m.stands("a"); !slices.Equal(before, after) {
-			m.t.Errorf("their attempt changed our lock from %q to %q", before, after)
-		}
-		if err := lock.Err(); err != nil {
-			m.t.Errorf("our lock: %v", err)
-		}
-		if err := lock.Release(m.t.Context()); err != nil {
-			m.t.Errorf("our release: %v", err)
-		}
+func aLockOfTheirsExcludesOurs(m *meeting) {
+	lock := m.theyAcquire(time.Minute, "a")
+	before := m.stands("a")
+	m.weAreRefused("a")
+	if after := m.stands("a"); !slices.Equal(before, after) {
+		m.t.Errorf("our attempt changed their lock from %q to %q", before, after)
+	}
+	if err := lock.Release(m.t.Context()); err != nil {
+		m.t.Errorf("their release: %v", err)
+	}
+	if m.library.Releases {
 		m.everyNodeIsRidOf("a")
-		if err := m.theyAcquire(time.Minute, "a").Release(m.t.Context()); err != nil {
-			m.t.Errorf("their release: %v", err)
-		}
-	})
+	} else {
+		m.deleteEverywhere("a")
+	}
+	if err := m.weAcquire("a").Release(m.t.Context()); err != nil {
+		m.t.Errorf("our release: %v", err)
+	}
+}
+
+func aLockOfOursExcludesTheirs(m *meeting) {
+	lock := m.weAcquire("a")
+	m.everyNodeHas("a")
+	before := m.stands("a")
+	m.theyAreRefused("a")
+	if after := m.stands("a"); !slices.Equal(before, after) {
+		m.t.Errorf("their attempt changed our lock from %q to %q", before, after)
+	}
+	if err := lock.Err(); err != nil {
+		m.t.Errorf("our lock: %v", err)
+	}
+	if err := lock.Release(m.t.Context()); err != nil {
+		m.t.Errorf("our release: %v", err)
+	}
+	m.everyNodeIsRidOf("a")
+	if err := m.theyAcquire(time.Minute, "a").Release(m.t.Context()); err != nil {
+		m.t.Errorf("their release: %v", err)
+	}
 }
 
 // Somebody deletes our key while we hold it, and they get the lock: what we do with ours then must not touch theirs.
-func TestOurReleaseAndExtensionLeaveTheirsAlone(t *testing.T) {
-	meet(t, everybody, func(m *meeting) {
-		for what, do := range map[string]func(l ourLock) error{
-			"release":   func(l ourLock) error { return l.Release(m.t.Context()) },
-			"extension": func(l ourLock) error { return l.Extend(m.t.Context(), time.Hour) },
-		} {
-			lock := m.weAcquire("a")
-			m.everyNodeHas("a")
-			m.deleteEverywhere("a")
-			theirs := m.theyAcquire(time.Minute, "a")
-			before := m.stands("a")
-			if err := do(lock); !errors.Is(err, mutex.ErrNotHeld) {
-				m.t.Errorf("our %s of a lock that is theirs now: %v", what, err)
-			}
-			m.weAreRefused("a") // behind what was sent before it
-			if after := m.stands("a"); !slices.Equal(before, after) {
-				m.t.Errorf("our %s changed their lock from %q to %q", what, before, after)
-			}
-			if err := theirs.Release(m.t.Context()); err != nil {
-				m.t.Errorf("their release after our %s: %v", what, err)
-			}
-			m.deleteEverywhere("a") // of those that don't release
+func ourReleaseAndExtensionLeaveTheirsAlone(m *meeting) {
+	for what, do := range map[string]func(l ourLock) error{
+		"release":   func(l ourLock) error { return l.Release(m.t.Context()) },
+		"extension": func(l ourLock) error { return l.Extend(m.t.Context(), time.Hour) },
+	} {
+		lock := m.weAcquire("a")
+		m.everyNodeHas("a")
+		m.deleteEverywhere("a")
+		theirs := m.theyAcquire(time.Minute, "a")
+		before := m.stands("a")
+		if err := do(lock); !errors.Is(err, mutex.ErrNotHeld) {
+			m.t.Errorf("our %s of a lock that is theirs now: %v", what, err)
 		}
-	})
+		m.weAreRefused("a") // behind what was sent before it
+		if after := m.stands("a"); !slices.Equal(before, after) {
+			m.t.Errorf("our %s changed their lock from %q to %q", what, before, after)
+		}
+		if err := theirs.Release(m.t.Context()); err != nil {
+			m.t.Errorf("their release after our %s: %v", what, err)
+		}
+		m.deleteEverywhere("a") // of those that don't release
+	}
 }
 
-func TestTheirReleaseAndExtensionLeaveOursAlone(t *testing.T) {
-	meet(t, everybody, func(m *meeting) {
-		for what, do := range map[string]func(l rival.Lock) error{
-			"release":   func(l rival.Lock) error { return l.Release(m.t.Context()) },
-			"extension": func(l rival.Lock) error { return l.Extend(m.t.Context(), time.Hour) },
-		} {
-			if what == "extension" && !m.library.Extends {
-				continue
-			}
-			theirs := m.theyAcquire(time.Minute, "a")
-			m.deleteEverywhere("a")
-			lock := m.weAcquire("a")
-			m.everyNodeHas("a")
-			before := m.stands("a")
-			err := do(theirs)
-			if tells := m.library.Tells || what == "extension"; tells && !errors.Is(err, rival.ErrNotHeld) || !tells && err != nil {
-				m.t.Errorf("their %s of a lock that is ours now: %v", what, err)
-			}
-			if after := m.stands("a"); !slices.Equal(before, after) {
-				m.t.Errorf("their %s changed our lock from %q to %q", what, before, after)
-			}
-			if err := lock.Extend(m.t.Context(), time.Hour); err != nil {
-				m.t.Errorf("our extension after their %s: %v", what, err)
-			}
-			if err := lock.Release(m.t.Context()); err != nil {
-				m.t.Errorf("our release after their %s: %v", what, err)
-			}
-			m.everyNodeIsRidOf("a")
+func theirReleaseAndExtensionLeaveOursAlone(m *meeting) {
+	for what, do := range map[string]func(l rival.Lock) error{
+		"release":   func(l rival.Lock) error { return l.Release(m.t.Context()) },
+		"extension": func(l rival.Lock) error { return l.Extend(m.t.Context(), time.Hour) },
+	} {
+		if what == "extension" && !m.library.Extends {
+			continue
 		}
-	})
-}
-
-func TestWhatTheyLeftBehindIsOursWhenItExpires(t *testing.T) {
-	meet(t, everybody, func(m *meeting) {
-		expiration := max(m.library.Least, 150*time.Millisecond)
-		asked := time.Now()
-		m.theyAcquire(expiration, "a")
-		lock := m.weAcquire("a", wait)
-		// Redis counts from when it was asked, in whole milliseconds.
-		if took := time.Since(asked); took < expiration-time.Millisecond {
-			m.t.Errorf("ours got the lock after %v; theirs was to last for %v", took, expiration)
+		theirs := m.theyAcquire(time.Minute, "a")
+		m.deleteEverywhere("a")
+		lock := m.weAcquire("a")
+		m.everyNodeHas("a")
+		before := m.stands("a")
+		err := do(theirs)
+		if tells := m.library.Tells || what == "extension"; tells && !errors.Is(err, rival.ErrNotHeld) || !tells && err != nil {
+			m.t.Errorf("their %s of a lock that is ours now: %v", what, err)
+		}
+		if after := m.stands("a"); !slices.Equal(before, after) {
+			m.t.Errorf("their %s changed our lock from %q to %q", what, before, after)
+		}
+		if err := lock.Extend(m.t.Context(), time.Hour); err != nil {
+			m.t.Errorf("our extension after their %s: %v", what, err)
 		}
 		if err := lock.Release(m.t.Context()); err != nil {
-			m.t.Errorf("our release: %v", err)
-		}
-	})
-}
-
-func TestWhatWeLeftBehindIsTheirsWhenItExpires(t *testing.T) {
-	meet(t, everybody, func(m *meeting) {
-		const expiration = 300 * time.Millisecond
-		asked := time.Now()
-		lock := m.weAcquire("a", mutex.WithExpiration(expiration))
-		for {
-			theirs, err := m.theirs.Acquire(m.t.Context(), max(m.library.Least, time.Minute), m.name("a"))
-			if err == nil {
-				if took := time.Since(asked); took < expiration-time.Millisecond {
-					m.t.Errorf("theirs got the lock after %v; ours was to last for %v", took, expiration)
-				}
-				if time.Now().Before(lock.Until()) {
-					m.t.Errorf("theirs got the lock while ours was valid, until %v", lock.Until())
-				}
-				if err := theirs.Release(m.t.Context()); err != nil {
-					m.t.Errorf("their release: %v", err)
-				}
-				break
-			}
-			if !errors.Is(err, rival.ErrTaken) || time.Since(asked) > soon {
-				m.t.Fatalf("theirs, after %v: %v", time.Since(asked), err)
-			}
-			time.Sleep(time.Millisecond)
-		}
-		eventually(m.t, "ours knows that its lock has ended", func() bool { return errors.Is(lock.Err(), mutex.ErrLockLost) })
-	})
-}
-
-func TestWhatTheyExtendStaysTheirs(t *testing.T) {
-	meet(t, everybody, func(m *meeting) {
-		if !m.library.Extends {
-			m.t.Skip("it extends nothing")
-		}
-		expiration := max(m.library.Least, 500*time.Millisecond)
-		start := time.Now()
-		lock := m.theyAcquire(expiration, "a")
-		longer := time.Minute
-		if m.library.Name == rival.Redsync.Name {
-			longer = expiration // it knows no other
-			time.Sleep(expiration / 2)
-		}
-		extended := time.Now()
-		if err := lock.Extend(m.t.Context(), longer); err != nil {
-			m.t.Fatalf("their extension, %v after the lock: %v", time.Since(start), err)
-		}
-		for _, s := range m.servers {
-			eventually(m.t, "every node has extended", func() bool {
-				return time.Now().Add(s.PTTL(m.key("a"))).After(extended.Add(longer - 2*time.Millisecond))
-			})
-		}
-		if longer == time.Minute {
-			time.Sleep(time.Until(start.Add(expiration + 50*time.Millisecond)))
-			m.weAreRefused("a")
-		}
-		if err := lock.Release(m.t.Context()); err != nil {
-			m.t.Errorf("their release: %v", err)
+			m.t.Errorf("our release after their %s: %v", what, err)
 		}
 		m.everyNodeIsRidOf("a")
-	})
+	}
+}
+
+func whatTheyLeftBehindIsOursWhenItExpires(m *meeting) {
+	expiration := max(m.library.Least, 150*time.Millisecond)
+	asked := time.Now()
+	m.theyAcquire(expiration, "a")
+	lock := m.weAcquire("a", wait)
+	// Redis counts from when it was asked, in whole milliseconds.
+	if took := time.Since(asked); took < expiration-time.Millisecond {
+		m.t.Errorf("ours got the lock after %v; theirs was to last for %v", took, expiration)
+	}
+	if err := lock.Release(m.t.Context()); err != nil {
+		m.t.Errorf("our release: %v", err)
+	}
+}
+
+func whatWeLeftBehindIsTheirsWhenItExpires(m *meeting) {
+	asked := time.Now()
+	lock := m.weAcquire("a", mutex.WithExpiration(brief))
+	for {
+		theirs, err := m.theirs.Acquire(m.t.Context(), max(m.library.Least, time.Minute), m.name("a"))
+		if err == nil {
+			if took := time.Since(asked); took < brief-time.Millisecond {
+				m.t.Errorf("theirs got the lock after %v; ours was to last for %v", took, brief)
+			}
+			if time.Now().Before(lock.Until()) {
+				m.t.Errorf("theirs got the lock while ours was valid, until %v", lock.Until())
+			}
+			if err := theirs.Release(m.t.Context()); err != nil {
+				m.t.Errorf("their release: %v", err)
+			}
+			break
+		}
+		if !errors.Is(err, rival.ErrTaken) || time.Since(asked) > soon {
+			m.t.Fatalf("theirs, after %v: %v", time.Since(asked), err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	eventually(m.t, "ours knows that its lock has ended", func() bool { return errors.Is(lock.Err(), mutex.ErrLockLost) })
+}
+
+func whatTheyExtendStaysTheirs(m *meeting) {
+	expiration := max(m.library.Least, 500*time.Millisecond)
+	start := time.Now()
+	lock := m.theyAcquire(expiration, "a")
+	longer := time.Minute
+	if m.library.Name == rival.Redsync.Name {
+		longer = expiration // it knows no other
+		time.Sleep(expiration / 2)
+	}
+	extended := time.Now()
+	if err := lock.Extend(m.t.Context(), longer); err != nil {
+		m.t.Fatalf("their extension, %v after the lock: %v", time.Since(start), err)
+	}
+	for _, s := range m.servers {
+		eventually(m.t, "every node has extended", func() bool {
+			return time.Now().Add(s.PTTL(m.key("a"))).After(extended.Add(longer - 2*time.Millisecond))
+		})
+	}
+	if longer == time.Minute {
+		time.Sleep(time.Until(start.Add(expiration + 50*time.Millisecond)))
+		m.weAreRefused("a")
+	}
+	if err := lock.Release(m.t.Context()); err != nil {
+		m.t.Errorf("their release: %v", err)
+	}
+	m.everyNodeIsRidOf("a")
 }
 
 // Renewal is ours: Synchronize keeps what it holds from them for far longer than the expiration.
-func TestWhatWeRenewStaysOurs(t *testing.T) {
-	meet(t, everybody, func(m *meeting) {
-		const expiration = 300 * time.Millisecond
-		synchronize(m, expiration, func(start time.Time) {
-			for time.Since(start) < 3*expiration {
-				m.theyAreRefused("a")
-				time.Sleep(5 * time.Millisecond)
-			}
-		})
-		if err := m.theyAcquire(time.Minute, "a").Release(m.t.Context()); err != nil {
-			m.t.Errorf("their release: %v", err)
+func whatWeRenewStaysOurs(m *meeting) {
+	var start time.Time
+	err := m.ours("a").Synchronize(m.t.Context(), func(ctx context.Context) error {
+		m.everyNodeHas("a")
+		for start = time.Now(); time.Since(start) < 2*brief; time.Sleep(5 * time.Millisecond) {
+			m.theyAreRefused("a")
 		}
-	})
+		return context.Cause(ctx)
+	}, mutex.WithExpiration(brief))
+	if err != nil || start.IsZero() {
+		m.t.Errorf("ours: %v", err)
+	}
+	if err := m.theyAcquire(time.Minute, "a").Release(m.t.Context()); err != nil {
+		m.t.Errorf("their release: %v", err)
+	}
 }

@@ -3,7 +3,9 @@ package interop
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +17,16 @@ import (
 	"github.com/mutexgen/mutexgen/mutex"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain has eight tests at once, however many cores there are: most of them wait for something to expire.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", "8")
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // everybody is every library that locks as we do.
 var everybody = []rival.Library{
@@ -26,6 +37,9 @@ var everybody = []rival.Library{
 // soon bounds the wait for what happens in the background, on a machine that is busy with other tests.
 const soon = 10 * time.Second
 
+// brief is an expiration of ours that a test can wait for. It leaves room for the nodes' budget.
+const brief = 2 * time.Second
+
 // meeting is where a library meets ours: one server or a quorum of them.
 type meeting struct {
 	t       *testing.T
@@ -33,18 +47,46 @@ type meeting struct {
 	servers []*redistest.Server
 	theirs  rival.Locker
 	set     *locks.Mutexes
+	// fact is part of all names, so that facts don't meet.
+	fact string
 }
 
-// meet runs a test with each library on one node, and on three if it can.
-func meet(t *testing.T, libraries []rival.Library, test func(m *meeting)) {
+// fact is something that holds wherever a library meets ours.
+type fact struct {
+	name  string
+	holds func(m *meeting)
+	// of is whom it concerns, if not everybody.
+	of func(l rival.Library) bool
+}
+
+// only is of for some libraries.
+func only(libraries ...rival.Library) func(rival.Library) bool {
+	return func(l rival.Library) bool {
+		return slices.ContainsFunc(libraries, func(one rival.Library) bool { return one.Name == l.Name })
+	}
+}
+
+// meet runs the facts with each library on one node, and on three if it can.
+func meet(t *testing.T, libraries []rival.Library, facts []fact) {
 	for _, library := range libraries {
 		for _, nodes := range []int{1, 3} {
 			if nodes > 1 && !library.Quorum {
 				continue
 			}
-			t.Run(fmt.Sprintf("%s/%d nodes", library.Name, nodes), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/nodes=%d", library.Name, nodes), func(t *testing.T) {
 				t.Parallel()
-				test(newMeeting(t, library, nodes))
+				all := newMeeting(t, library, nodes)
+				for i, f := range facts {
+					if f.of != nil && !f.of(library) {
+						continue
+					}
+					t.Run(f.name, func(t *testing.T) {
+						t.Parallel()
+						m := *all
+						m.t, m.fact = t, fmt.Sprint("fact", i, ":")
+						f.holds(&m)
+					})
+				}
 			})
 		}
 	}
@@ -79,22 +121,25 @@ func (m *meeting) open() *locks.Mutexes {
 
 // name is what the library is told to lock, key what it locks then.
 func (m *meeting) name(of string) string {
-	if m.library.Key("") != "" {
-		return of
+	if m.prefixes() {
+		return m.fact + of
 	}
-	return "resource:" + of
+	return "resource:" + m.fact + of
 }
 
 func (m *meeting) key(of string) string { return m.library.Key(m.name(of)) }
+
+// prefixes says whether the library puts something before a name.
+func (m *meeting) prefixes() bool { return m.library.Key("") != "" }
 
 // ours is the generated mutex, of whatever type, that locks the same as the library.
 func (m *meeting) ours(of string) ours { return m.oursIn(m.set, of) }
 
 func (m *meeting) oursIn(set *locks.Mutexes, of string) ours {
-	if m.library.Key("") != "" {
-		return wrap(set.Prefixed.For(of))
+	if m.prefixes() {
+		return wrap(set.Prefixed.For(m.fact + of))
 	}
-	return wrap(set.Resource.For(of))
+	return wrap(set.Resource.For(m.fact + of))
 }
 
 // ours is a generated mutex at a key, whatever its type.
@@ -225,19 +270,6 @@ func (m *meeting) stands(of string) []string {
 		all = append(all, s.CLI("DUMP", m.key(of))+" until "+s.CLI("PEXPIRETIME", m.key(of)))
 	}
 	return all
-}
-
-// synchronize runs fn within a Synchronize of ours on "a", with that expiration.
-func synchronize(m *meeting, expiration time.Duration, fn func(start time.Time)) {
-	m.t.Helper()
-	err := m.ours("a").Synchronize(m.t.Context(), func(ctx context.Context) error {
-		m.everyNodeHas("a")
-		fn(time.Now())
-		return context.Cause(ctx)
-	}, mutex.WithExpiration(expiration))
-	if err != nil {
-		m.t.Errorf("ours: %v", err)
-	}
 }
 
 func eventually(t *testing.T, what string, is func() bool) {

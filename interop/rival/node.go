@@ -21,7 +21,7 @@ var (
 
 func nodeRedlock(name, module string) Library {
 	return Library{
-		Name: name, Quorum: true, Many: true, Extends: true, Releases: true, Tells: true, Least: 20 * time.Millisecond,
+		Name: name, Quorum: true, Extends: true, Releases: true, Tells: true, Least: 20 * time.Millisecond,
 		Key: asIs, Open: func(t testing.TB, urls ...string) Locker {
 			t.Helper()
 			return startProcess(t, node(t), append([]string{filepath.Join(folder(), "node", "worker.js"), module}, urls...)...)

@@ -22,13 +22,12 @@ var (
 // Library is one of them.
 type Library struct {
 	Name string
-	// Quorum says that it locks on several nodes, too, Many that it locks several keys at once.
-	Quorum, Many bool
-	// Extends and Releases are false of those that cannot, Tells of those that don't say when a release came too late.
-	Extends, Releases, Tells bool
+	// Quorum is true of those that lock on several nodes, too; Extends and Releases are false of those that cannot do that, and
+	// Tells of those that don't say when a release came too late.
+	Quorum, Extends, Releases, Tells bool
 	// Least is the shortest expiration that it can ask for.
 	Least time.Duration
-	// Key is what it makes of a name.
+	// Key is the key that it makes of a name.
 	Key func(name string) string
 	// Open connects it to nodes. It ends with the test.
 	Open func(t testing.TB, urls ...string) Locker
