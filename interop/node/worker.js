@@ -26,16 +26,22 @@ const faces = {
       redlock.on("clientError", () => {});
       return redlock;
     };
-    return { once: make(0), patient: make(10), refusal: "LockError" };
+    return { once: make(0), patient: make(10), refused: async (error) => error.name === "LockError" };
   },
   redlock5(retry) {
     const { default: Redlock } = require("redlock5");
     const make = (retryCount) => new Redlock(clients, { retryCount, retryDelay: retry, retryJitter: retry / 2 });
-    return { once: make(0), patient: make(10), refusal: "ExecutionError" };
+    // Each attempt tells what each client answered.
+    const refused = async (error) =>
+      error.name === "ExecutionError" &&
+      (await Promise.all(error.attempts))
+        .flatMap((attempt) => [...attempt.votesAgainst.values()])
+        .every((vote) => vote.name === "ResourceLockedError");
+    return { once: make(0), patient: make(10), refused };
   },
 };
 
-const { once, refusal } = faces[library](2);
+const { once, refused } = faces[library](2);
 const locks = new Map(); // what is held, by a number of ours
 let last = 0;
 
@@ -58,8 +64,8 @@ async function contend(c, redlock, arbiter) {
     try {
       lock = await redlock.acquire(c.keys, c.expiration);
     } catch (error) {
-      if (error.name !== refusal) throw error;
-      continue;
+      if (await refused(error)) continue;
+      throw error;
     }
     for (const contest of c.contests) await arbiter.eval(c.enter, 1, contest, c.side);
     for (const ledger of c.ledgers) {
@@ -150,7 +156,7 @@ readline
     const operation = operations[request.op] || (() => Promise.reject(new Error(`no operation ${request.op}`)));
     operation(request).then(
       (result) => answer(request.id, result),
-      (error) => answer(request.id, { error: `${error.name}: ${error.message}`, refused: error.name === refusal })
+      async (error) => answer(request.id, { error: `${error.name}: ${error.message}`, refused: await refused(error) })
     );
   })
   .on("close", () => process.exit(0));

@@ -81,7 +81,7 @@ var installed = sync.OnceValue(func() error {
 			return err
 		}
 	}
-	command := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	command := exec.Command("npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund")
 	command.Dir = there
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, output)

@@ -48,8 +48,8 @@ type request struct {
 	Ledgers  []string `json:"ledgers,omitempty"`
 	Side     string   `json:"side,omitempty"`
 	Workers  int      `json:"workers,omitempty"`
-	Retry    float64  `json:"retry,omitempty"`
-	Pause    float64  `json:"pause,omitempty"`
+	Retry    float64  `json:"retry"`
+	Pause    float64  `json:"pause"`
 }
 
 type answer struct {
