@@ -123,13 +123,13 @@ func neverTwoHolders(m *meeting) {
 	var change func(*pace)
 	switch {
 	case !m.library.Releases:
-		// Each lock of theirs lasts for a second, whatever they do.
+		// Each lock of theirs lasts until it expires, whatever they do.
 		goal.Of[rival.Side] = 4
-		change = func(c *pace) { c.Expiration, c.Workers, c.Pause = time.Second, 1, 2*time.Second }
+		change = func(c *pace) { c.Expiration, c.Workers, c.Pause = time.Second, 1, 3*time.Second }
 	case m.library.Name == rival.Lyokato.Name && len(m.servers) > 1:
 		// An attempt that fails leaves keys behind. Whoever tries again before they have expired may find, for ever, that
 		// no two nodes are free at the same time.
-		goal.Of[rival.Side] = 25
+		goal.Of[rival.Side] = 12
 		change = func(c *pace) {
 			c.Expiration, c.Workers, c.Retry, c.Pause = time.Second, 1, 1100*time.Millisecond, 10*time.Millisecond
 			c.ours = 30 * time.Millisecond

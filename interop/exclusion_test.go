@@ -120,7 +120,7 @@ func theirReleaseAndExtensionLeaveOursAlone(m *meeting) {
 }
 
 func whatTheyLeftBehindIsOursWhenItExpires(m *meeting) {
-	expiration := max(m.library.Least, 150*time.Millisecond)
+	expiration := brief
 	asked := time.Now()
 	m.theyAcquire(expiration, "a")
 	lock := m.weAcquire("a", wait)
@@ -137,7 +137,7 @@ func whatWeLeftBehindIsTheirsWhenItExpires(m *meeting) {
 	asked := time.Now()
 	lock := m.weAcquire("a", mutex.WithExpiration(brief))
 	for {
-		theirs, err := m.theirs.Acquire(m.t.Context(), max(m.library.Least, time.Minute), m.name("a"))
+		theirs, err := m.theirs.Acquire(m.t.Context(), time.Minute, m.name("a"))
 		if err == nil {
 			if took := time.Since(asked); took < brief-time.Millisecond {
 				m.t.Errorf("theirs got the lock after %v; ours was to last for %v", took, brief)
@@ -159,7 +159,7 @@ func whatWeLeftBehindIsTheirsWhenItExpires(m *meeting) {
 }
 
 func whatTheyExtendStaysTheirs(m *meeting) {
-	expiration := max(m.library.Least, 500*time.Millisecond)
+	expiration := brief
 	start := time.Now()
 	lock := m.theyAcquire(expiration, "a")
 	longer := time.Minute

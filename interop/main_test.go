@@ -68,6 +68,7 @@ func only(libraries ...rival.Library) func(rival.Library) bool {
 
 // meet runs the facts with each library on one node, and on three if it can.
 func meet(t *testing.T, libraries []rival.Library, facts []fact) {
+	t.Parallel()
 	for _, library := range libraries {
 		for _, nodes := range []int{1, 3} {
 			if nodes > 1 && !library.Quorum {

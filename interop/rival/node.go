@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 )
 
 // Redlock4 and Redlock5 are node-redlock over ioredis, in a node of their own for each Open.
@@ -21,7 +20,7 @@ var (
 
 func nodeRedlock(name, module string) Library {
 	return Library{
-		Name: name, Quorum: true, Extends: true, Releases: true, Tells: true, Least: 20 * time.Millisecond,
+		Name: name, Quorum: true, Extends: true, Releases: true, Tells: true,
 		Key: asIs, Open: func(t testing.TB, urls ...string) Locker {
 			t.Helper()
 			return startProcess(t, node(t), append([]string{filepath.Join(folder(), "node", "worker.js"), module}, urls...)...)

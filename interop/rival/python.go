@@ -4,12 +4,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 // RedisPy is the Lock of redis-py, in a Python of its own for each Open. It knows one node.
 var RedisPy = Library{
-	Name: "redis-py", Extends: true, Releases: true, Tells: true, Least: 20 * time.Millisecond,
+	Name: "redis-py", Extends: true, Releases: true, Tells: true,
 	Key: asIs, Open: func(t testing.TB, urls ...string) Locker {
 		t.Helper()
 		return startProcess(t, python(t), filepath.Join(folder(), "python", "worker.py"), urls[0])

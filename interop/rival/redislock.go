@@ -11,7 +11,7 @@ import (
 
 // Redislock is bsm/redislock over go-redis. It knows one node.
 var Redislock = Library{
-	Name: "bsm/redislock", Extends: true, Releases: true, Tells: true, Least: 20 * time.Millisecond,
+	Name: "bsm/redislock", Extends: true, Releases: true, Tells: true,
 	Key: asIs, Open: openRedislock,
 }
 

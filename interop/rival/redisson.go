@@ -29,4 +29,4 @@ var Redisson = recipe{
 	},
 	granted: func(reply any) bool { return reply == nil },
 	tries:   1,
-}.library(Library{Name: "Redisson (in effect)", Tells: true, Least: 20 * time.Millisecond})
+}.library(Library{Name: "Redisson (in effect)", Tells: true})

@@ -14,7 +14,7 @@ import (
 
 // Redsync is redsync over go-redis, as in its README.
 var Redsync = Library{
-	Name: "redsync v4", Quorum: true, Extends: true, Releases: true, Tells: true, Least: 20 * time.Millisecond,
+	Name: "redsync v4", Quorum: true, Extends: true, Releases: true, Tells: true,
 	Key: asIs, Open: openRedsync,
 }
 

@@ -177,7 +177,7 @@ var Lyokato = recipe{
 	scripts:      []string{compareAndDelete, compareAndExtend},
 	tries:        6, // max_retry 5
 	keepsPartial: true,
-}.library(Library{Name: "lyokato/redlock 1.0.21 (replayed)", Quorum: true, Least: time.Second})
+}.library(Library{Name: "lyokato/redlock 1.0.21 (replayed)", Quorum: true})
 
 func lyokatoExtend(key, owner string, expiration time.Duration) []any {
 	return []any{"EVALSHA", sha1Of(compareAndExtend), 1, key, owner, seconds(expiration) * 1000}
@@ -192,7 +192,7 @@ var RedMutex = recipe{
 	release: func(key, owner string) []any { return []any{"EVALSHA", sha1Of(compareAndDelete), 1, key, owner} },
 	scripts: []string{compareAndDelete},
 	tries:   1,
-}.library(Library{Name: "RedMutex 0.3.0 (replayed)", Tells: true, Least: time.Second})
+}.library(Library{Name: "RedMutex 0.3.0 (replayed)", Tells: true})
 
 // RedlockEx is RedlockEx 0.1, for Elixir. All its owners are called 1, and its locks only expire.
 var RedlockEx = recipe{
@@ -201,7 +201,7 @@ var RedlockEx = recipe{
 		return []any{"SET", redlockExKey(name), owner, "NX", "EX", seconds(expiration)}
 	},
 	tries: 1,
-}.library(Library{Name: "RedlockEx 0.1 (replayed)", Least: time.Second, Key: redlockExKey})
+}.library(Library{Name: "RedlockEx 0.1 (replayed)", Key: redlockExKey})
 
 func redlockExKey(name string) string { return "redlock_ex-" + name }
 
@@ -216,7 +216,7 @@ var RedlockGo = recipe{
 	},
 	release: func(key, owner string) []any { return []any{"EVAL", compareAndDelete, 1, key, owner} },
 	tries:   10,
-}.library(Library{Name: "redlock-go v3.0.0 (replayed)", Quorum: true, Tells: true, Least: 20 * time.Millisecond})
+}.library(Library{Name: "redlock-go v3.0.0 (replayed)", Quorum: true, Tells: true})
 
 // random returns n random bytes.
 func random(n int) []byte {

@@ -25,8 +25,6 @@ type Library struct {
 	// Quorum is true of those that lock on several nodes, too; Extends and Releases are false of those that cannot do that, and
 	// Tells of those that don't say when a release came too late.
 	Quorum, Extends, Releases, Tells bool
-	// Least is the shortest expiration that it can ask for.
-	Least time.Duration
 	// Key is the key that it makes of a name.
 	Key func(name string) string
 	// Open connects it to nodes. It ends with the test.
