@@ -16,6 +16,7 @@ func TestExclusion(t *testing.T) {
 		{name: "a lock of theirs excludes ours", holds: aLockOfTheirsExcludesOurs},
 		{name: "a lock of ours excludes theirs", holds: aLockOfOursExcludesTheirs},
 		{name: "our release and extension leave theirs alone", holds: ourReleaseAndExtensionLeaveTheirsAlone},
+		{name: "our handover leaves theirs alone", holds: ourHandoverLeavesTheirsAlone},
 		{name: "their release and extension leave ours alone", holds: theirReleaseAndExtensionLeaveOursAlone},
 		{name: "what they left behind is ours when it expires", holds: whatTheyLeftBehindIsOursWhenItExpires},
 		{name: "what we left behind is theirs when it expires", holds: whatWeLeftBehindIsTheirsWhenItExpires},
@@ -89,6 +90,54 @@ func ourReleaseAndExtensionLeaveTheirsAlone(m *meeting) {
 	}
 }
 
+// Whoever waits in our own line gets the lock when it is released, without others being asked: unless it is theirs by then.
+func ourHandoverLeavesTheirsAlone(m *meeting) {
+	m.theyAcquire(time.Minute, "a")
+	type result struct {
+		ourLock
+		err error
+	}
+	got := make(chan result, 2)
+	for range 2 {
+		go func() {
+			lock, err := m.ours("a").Acquire(m.t.Context(), mutex.WithWait(soon))
+			got <- result{lock, err}
+		}()
+	}
+	time.Sleep(20 * time.Millisecond) // both stand in line
+	m.deleteEverywhere("a")
+	lock := <-got
+	if lock.err != nil {
+		m.t.Fatalf("ours: %v", lock.err)
+	}
+	if err := lock.Extend(m.t.Context(), time.Minute); err != nil { // to the nodes that were not free yet
+		m.t.Fatalf("our extension: %v", err)
+	}
+	m.everyNodeHas("a")
+	m.deleteEverywhere("a")
+	theirs := m.theyAcquire(time.Minute, "a")
+	before := m.stands("a")
+	if err := lock.Release(m.t.Context()); !errors.Is(err, mutex.ErrNotHeld) {
+		m.t.Errorf("our release of a lock that is theirs now: %v", err)
+	}
+	m.weAreRefused("a")
+	if after := m.stands("a"); !slices.Equal(before, after) {
+		m.t.Errorf("our handover changed their lock from %q to %q", before, after)
+	}
+	if err := theirs.Release(m.t.Context()); err != nil {
+		m.t.Errorf("their release: %v", err)
+	}
+	if !m.library.Releases {
+		m.deleteEverywhere("a")
+	}
+	if lock = <-got; lock.err != nil {
+		m.t.Fatalf("ours, who waited: %v", lock.err)
+	}
+	if err := lock.Release(m.t.Context()); err != nil {
+		m.t.Errorf("our release: %v", err)
+	}
+}
+
 func theirReleaseAndExtensionLeaveOursAlone(m *meeting) {
 	for what, do := range map[string]func(l rival.Lock) error{
 		"release":   func(l rival.Lock) error { return l.Release(m.t.Context()) },
@@ -120,13 +169,12 @@ func theirReleaseAndExtensionLeaveOursAlone(m *meeting) {
 }
 
 func whatTheyLeftBehindIsOursWhenItExpires(m *meeting) {
-	expiration := brief
 	asked := time.Now()
-	m.theyAcquire(expiration, "a")
+	m.theyAcquire(brief, "a")
 	lock := m.weAcquire("a", wait)
 	// Redis counts from when it was asked, in whole milliseconds.
-	if took := time.Since(asked); took < expiration-time.Millisecond {
-		m.t.Errorf("ours got the lock after %v; theirs was to last for %v", took, expiration)
+	if took := time.Since(asked); took < brief-time.Millisecond {
+		m.t.Errorf("ours got the lock after %v; theirs was to last for %v", took, brief)
 	}
 	if err := lock.Release(m.t.Context()); err != nil {
 		m.t.Errorf("our release: %v", err)
@@ -159,13 +207,12 @@ func whatWeLeftBehindIsTheirsWhenItExpires(m *meeting) {
 }
 
 func whatTheyExtendStaysTheirs(m *meeting) {
-	expiration := brief
 	start := time.Now()
-	lock := m.theyAcquire(expiration, "a")
+	lock := m.theyAcquire(brief, "a")
 	longer := time.Minute
 	if m.library.Name == rival.Redsync.Name {
-		longer = expiration // it knows no other
-		time.Sleep(expiration / 2)
+		longer = brief // it knows no other
+		time.Sleep(brief / 4)
 	}
 	extended := time.Now()
 	if err := lock.Extend(m.t.Context(), longer); err != nil {
@@ -177,7 +224,7 @@ func whatTheyExtendStaysTheirs(m *meeting) {
 		})
 	}
 	if longer == time.Minute {
-		time.Sleep(time.Until(start.Add(expiration + 50*time.Millisecond)))
+		time.Sleep(time.Until(start.Add(brief + 50*time.Millisecond)))
 		m.weAreRefused("a")
 	}
 	if err := lock.Release(m.t.Context()); err != nil {
@@ -186,7 +233,7 @@ func whatTheyExtendStaysTheirs(m *meeting) {
 	m.everyNodeIsRidOf("a")
 }
 
-// Renewal is ours: Synchronize keeps what it holds from them for far longer than the expiration.
+// Renewal is ours: Synchronize keeps what it holds from them for longer than the expiration.
 func whatWeRenewStaysOurs(m *meeting) {
 	var start time.Time
 	err := m.ours("a").Synchronize(m.t.Context(), func(ctx context.Context) error {
