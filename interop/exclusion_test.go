@@ -110,10 +110,12 @@ func ourHandoverLeavesTheirsAlone(m *meeting) {
 	if lock.err != nil {
 		m.t.Fatalf("ours: %v", lock.err)
 	}
-	if err := lock.Extend(m.t.Context(), time.Minute); err != nil { // to the nodes that were not free yet
+	if err := lock.Extend(m.t.Context(), 2*time.Minute); err != nil { // to the nodes that were not free yet
 		m.t.Fatalf("our extension: %v", err)
 	}
-	m.everyNodeHas("a")
+	for _, s := range m.servers {
+		eventually(m.t, "every node has extended", func() bool { return s.PTTL(m.key("a")) > time.Minute })
+	}
 	m.deleteEverywhere("a")
 	theirs := m.theyAcquire(time.Minute, "a")
 	before := m.stands("a")

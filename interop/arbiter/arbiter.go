@@ -36,8 +36,10 @@ type Arbiter struct {
 func New(t testing.TB) *Arbiter {
 	t.Helper()
 	server := redistest.Start(t)
-	a := &Arbiter{URL: server.URL(), t: t, client: redis.NewClient(&redis.Options{Addr: server.Addr()})}
-	t.Cleanup(func() { a.client.Close() })
+	// Without retries: who was counted twice would look like two.
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1})
+	a := &Arbiter{URL: server.URL(), t: t, client: client}
+	t.Cleanup(func() { client.Close() })
 	return a
 }
 
