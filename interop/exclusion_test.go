@@ -18,6 +18,7 @@ func TestExclusion(t *testing.T) {
 		{name: "our release and extension leave theirs alone", holds: ourReleaseAndExtensionLeaveTheirsAlone},
 		{name: "our handover leaves theirs alone", holds: ourHandoverLeavesTheirsAlone},
 		{name: "their release and extension leave ours alone", holds: theirReleaseAndExtensionLeaveOursAlone},
+		{name: "a refusal leaves nothing behind", holds: aRefusalLeavesNothingBehind},
 		{name: "what they left behind is ours when it expires", holds: whatTheyLeftBehindIsOursWhenItExpires},
 		{name: "what we left behind is theirs when it expires", holds: whatWeLeftBehindIsTheirsWhenItExpires},
 		{name: "what they extend stays theirs", holds: whatTheyExtendStaysTheirs, of: func(l rival.Library) bool { return l.Extends }},
@@ -167,6 +168,33 @@ func theirReleaseAndExtensionLeaveOursAlone(m *meeting) {
 			m.t.Errorf("our release after their %s: %v", what, err)
 		}
 		m.everyNodeIsRidOf("a")
+	}
+}
+
+// Somebody else holds a quorum, and the rest of the nodes are free: whoever is refused gives back what it got of them.
+func aRefusalLeavesNothingBehind(m *meeting) {
+	quorum := m.servers[:len(m.servers)/2+1]
+	for _, s := range quorum {
+		s.CLI("SET", m.key("a"), "somebody else's", "PX", "60000")
+	}
+	m.weAreRefused("a")
+	for _, s := range m.servers[len(quorum):] {
+		eventually(m.t, "ours gives back what it got", func() bool { return s.CLI("EXISTS", m.key("a")) == "0" })
+	}
+	m.theyAreRefused("a")
+	for _, s := range m.servers[len(quorum):] {
+		if m.library.Name == rival.Lyokato.Name {
+			if s.PTTL(m.key("a")) < time.Minute/2 {
+				m.t.Errorf("they give back what they got: say so in the README, and let them contend as the others do")
+			}
+			continue
+		}
+		eventually(m.t, "theirs gives back what it got", func() bool { return s.CLI("EXISTS", m.key("a")) == "0" })
+	}
+	for _, s := range quorum {
+		if got := s.Get(m.key("a")); got != "somebody else's" {
+			m.t.Errorf("the lock that excluded both has become %q", got)
+		}
 	}
 }
 
