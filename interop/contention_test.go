@@ -18,8 +18,8 @@ import (
 const (
 	// holds is how many a contest has at least, and share how many of them each side.
 	holds, share = 1000, 350
-	// ourPause is the longest between our holds. It is longer than theirs: ours are woken when a lock is released, and theirs look
-	// every other millisecond.
+	// ourPause is the longest between our holds. It is longer than theirs: ours are woken when a lock is released, and
+	// theirs look every other millisecond.
 	ourPause = 6 * time.Millisecond
 	// contestLimit bounds a contest, on a machine that is busy with other tests.
 	contestLimit = 150 * time.Second
@@ -131,7 +131,8 @@ func neverTwoHolders(m *meeting) {
 		// no two nodes are free at the same time.
 		goal.Of[rival.Side] = 12
 		change = func(c *pace) {
-			c.Expiration, c.Workers, c.Retry, c.Pause = time.Second, 1, 1100*time.Millisecond, 10*time.Millisecond
+			c.Expiration, c.Workers = time.Second, 1
+			c.Retry, c.Pause = 1100*time.Millisecond, 10*time.Millisecond
 			c.ours = 30 * time.Millisecond
 		}
 	}
@@ -148,8 +149,8 @@ func neverTwoHolders(m *meeting) {
 	}
 }
 
-// The same harness, with a rival whose lock is no lock: it locks another key. If that went unseen, nothing that is said here about
-// the others would be worth anything. Each way by which holders reach the arbiter is tried.
+// The same harness, with a rival whose lock is no lock: it locks another key. If that went unseen, nothing that is said
+// here about the others would be worth anything. Each way by which holders reach the arbiter is tried.
 func aLockThatExcludesNobodyIsCaught(m *meeting) {
 	a := arbiter.New(m.t)
 	goal := arbiter.Goal{Holds: 300, Of: map[string]int{"ours": 100, rival.Side: 100}}

@@ -167,8 +167,8 @@ func whatUsingExtendsStaysTheirs(m *meeting) {
 	}
 }
 
-// Why an even number of servers is an error in mutexes.yaml: two nodes that disagree decide nothing. node-redlock 4 calls that a
-// refusal, 5 waits for a quorum on either side and never answers.
+// Why an even number of servers is an error in mutexes.yaml: two nodes that disagree decide nothing. node-redlock 4
+// calls that a refusal, 5 waits for a quorum on either side and never answers.
 func TestTwoNodesThatDisagree(t *testing.T) {
 	t.Parallel()
 	for _, library := range nodeRedlocks {

@@ -1,5 +1,6 @@
-// Package arbiter finds out whether a lock excludes: on a Redis of its own, which knows nothing of the lock, every holder comes
-// in and goes out atomically, and writes in between what only one at a time can write without losing something.
+// Package arbiter finds out whether a lock excludes: on a Redis of its own, which knows nothing of the lock, every
+// holder comes in and goes out atomically, and writes in between what only one at a time can write without losing
+// something.
 package arbiter
 
 import (
@@ -65,8 +66,8 @@ func (a *Arbiter) Open(key string, goal Goal) {
 func Contest(key string) string { return "contest:" + key }
 func Ledger(key string) string  { return "ledger:" + key }
 
-// Hold is what a holder of the keys does while it holds them: it comes in, adds one to each key's ledger in two steps, and goes
-// out. It returns whether the contests go on.
+// Hold is what a holder of the keys does while it holds them: it comes in, adds one to each key's ledger in two steps,
+// and goes out. It returns whether the contests go on.
 func (a *Arbiter) Hold(ctx context.Context, side string, keys ...string) (more bool, err error) {
 	for _, key := range keys {
 		if err := a.client.Eval(ctx, Enter, []string{Contest(key)}, side).Err(); err != nil {

@@ -1,5 +1,5 @@
-// A process that locks with one of the node-redlocks, for a test that speaks to it: a request is a line of JSON on stdin, its
-// answer one on stdout. It ends when stdin does.
+// A process that locks with one of the node-redlocks, for a test that speaks to it: a request is a line of JSON on
+// stdin, its answer one on stdout. It ends when stdin does.
 //
 //   node worker.js redlock4|redlock5 <url of a node>...
 "use strict";
@@ -16,8 +16,8 @@ function connect(url) {
 
 const clients = urls.map(connect);
 
-// Where the two differ, behind one face. once asks once; patient waits as the library itself does, with as many attempts as it
-// makes by default. The pauses are shorter than its 200 ms.
+// Where the two differ, behind one face. once asks once; patient waits as the library itself does, with as many attempts
+// as it makes by default. The pauses are shorter than its 200 ms.
 const faces = {
   redlock4(retry) {
     const Redlock = require("redlock4");

@@ -1,5 +1,5 @@
-"""A process that locks with redis-py's Lock, for a test that speaks to it: a request is a line of JSON on stdin, its answer one
-on stdout. It ends when stdin does.
+"""A process that locks with redis-py's Lock, for a test that speaks to it: a request is a line of JSON on stdin, its
+answer one on stdout. It ends when stdin does.
 
     python3 worker.py <url of the node>
 """

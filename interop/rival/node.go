@@ -59,8 +59,8 @@ func folder() string {
 	return filepath.Dir(filepath.Dir(file))
 }
 
-// installed sees to it that the modules of package-lock.json are there, once. They come from npm into a folder of their own,
-// which then takes its place at once: somebody else may be installing too.
+// installed sees to it that the modules of package-lock.json are there, once. They come from npm into a folder of their
+// own, which then takes its place at once: somebody else may be installing too.
 var installed = sync.OnceValue(func() error {
 	here := filepath.Join(folder(), "node")
 	if upToDate(here) {

@@ -19,8 +19,8 @@ import (
 // ending is how long a process has to end by itself once its input has.
 const ending = 10 * time.Second
 
-// Process is a library in a process of its own language. It reads requests and writes answers, a line of JSON each; several may
-// be under way. It ends when its input does, so also when we are killed.
+// Process is a library in a process of its own language. It reads requests and writes answers, a line of JSON each;
+// several may be under way. It ends when its input does, so also when we are killed.
 type Process struct {
 	stderr bytes.Buffer  // read only after done
 	done   chan struct{} // closed when it has ended
@@ -179,9 +179,11 @@ func (p *Process) Acquire(ctx context.Context, expiration time.Duration, keys ..
 	return processLock{p, a.Lock}, nil
 }
 
-// Using holds the keys as node-redlock 5 does within using, which extends them by itself when no more than threshold is left.
-// End ends that.
-func (p *Process) Using(ctx context.Context, expiration, threshold time.Duration, keys ...string) (end func(context.Context) error, err error) {
+// Using holds the keys as node-redlock 5 does within using, which extends them by itself when no more than threshold is
+// left. End ends that.
+func (p *Process) Using(ctx context.Context, expiration, threshold time.Duration, keys ...string) (
+	end func(context.Context) error, err error,
+) {
 	r := request{Op: "using", Keys: keys, Expiration: milliseconds(expiration), Threshold: milliseconds(threshold)}
 	a, err := p.ask(ctx, r, ErrTaken)
 	if err != nil {

@@ -54,7 +54,8 @@ func (o *outcome) Errorf(format string, args ...any) {
 }
 func (o *outcome) Cleanup(f func()) { o.cleanups = append(o.cleanups, f) }
 
-// A process ends when its test does, whatever it is doing: here it waits for a lock, contends for another, and holds a third.
+// A process ends when its test does, whatever it is doing: here it waits for a lock, contends for another, and holds a
+// third.
 func TestAProcessEndsWithItsInput(t *testing.T) {
 	for _, library := range []Library{Redlock4, Redlock5, RedisPy} {
 		t.Run(library.Name, func(t *testing.T) {

@@ -15,8 +15,8 @@ var RedisPy = Library{
 	},
 }
 
-// python returns the path of a Python that has redis-py: Debian's own, whatever stands before it in PATH, or the first there.
-// Without one the test is skipped, or fails if it must not be.
+// python returns the path of a Python that has redis-py: Debian's own, whatever stands before it in PATH, or the first
+// there. Without one the test is skipped, or fails if it must not be.
 func python(t testing.TB) string {
 	t.Helper()
 	for _, path := range []string{"/usr/bin/python3", "python3"} {

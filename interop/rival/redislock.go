@@ -28,7 +28,9 @@ func (r redislockLocker) Acquire(ctx context.Context, expiration time.Duration, 
 // metadata shows that a value which is more than the token is compared as a whole.
 const metadata = " held by a test"
 
-func (r redislockLocker) obtain(ctx context.Context, expiration time.Duration, key string, retry redislock.RetryStrategy) (Lock, error) {
+func (r redislockLocker) obtain(
+	ctx context.Context, expiration time.Duration, key string, retry redislock.RetryStrategy,
+) (Lock, error) {
 	lock, err := r.Obtain(ctx, key, expiration, &redislock.Options{RetryStrategy: retry, Metadata: metadata})
 	if errors.Is(err, redislock.ErrNotObtained) {
 		return nil, errors.Join(ErrTaken, err)

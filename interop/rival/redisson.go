@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Redisson keeps a hash at the key, with a count of entries for the owner. Its scripts are equal in effect to the original's, which
-// also publish.
+// Redisson keeps a hash at the key, with a count of entries for the owner. Its scripts are equal in effect to the
+// original's, which also publish.
 var (
 	//go:embed scripts/hash_acquire.lua
 	hashAcquire string

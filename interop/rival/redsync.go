@@ -39,7 +39,8 @@ func (r redsyncLocker) Acquire(ctx context.Context, expiration time.Duration, ke
 func (r redsyncLocker) Contend(ctx context.Context, c Contest) error {
 	return inParallel(ctx, c.Workers, func(ctx context.Context) error {
 		return Contend(ctx, c, Side, func() (func() error, error) {
-			m := r.NewMutex(c.Keys[0], redsync.WithExpiry(c.Expiration), redsync.WithTries(math.MaxInt), redsync.WithRetryDelay(c.Retry))
+			m := r.NewMutex(c.Keys[0], redsync.WithExpiry(c.Expiration), redsync.WithTries(math.MaxInt),
+				redsync.WithRetryDelay(c.Retry))
 			if err := m.LockContext(ctx); err != nil {
 				return nil, err
 			}

@@ -16,8 +16,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// recipe is how a library locks that cannot be had from a registry which the tests reach: the commands that it was seen to send
-// (MONITOR, Redis 7.0), sent again.
+// recipe is how a library locks that cannot be had from a registry which the tests reach: the commands that it was seen
+// to send (MONITOR, Redis 7.0), sent again.
 type recipe struct {
 	owner func() string
 	// acquire, release and extend are commands for a key. The last two may be missing.

@@ -1,5 +1,5 @@
-// Package rival is every other library that locks a key of Redis as we do, behind one interface: the real one in this process or
-// in one of its own language, or, where it cannot be had, the commands that it was seen to send.
+// Package rival is every other library that locks a key of Redis as we do, behind one interface: the real one in this
+// process or in one of its own language, or, where it cannot be had, the commands that it was seen to send.
 package rival
 
 import (
@@ -22,8 +22,8 @@ var (
 // Library is one of them.
 type Library struct {
 	Name string
-	// Quorum is true of those that lock on several nodes, too; Extends and Releases are false of those that cannot do that, and
-	// Tells of those that don't say when a release came too late.
+	// Quorum is true of those that lock on several nodes, too; Extends and Releases are false of those that cannot do
+	// that, and Tells of those that don't say when a release came too late.
 	Quorum, Extends, Releases, Tells bool
 	// Key is the key that it makes of a name.
 	Key func(name string) string
@@ -35,8 +35,8 @@ type Library struct {
 type Locker interface {
 	// Acquire asks for all of the keys, once.
 	Acquire(ctx context.Context, expiration time.Duration, keys ...string) (Lock, error)
-	// Contend has several workers acquire and release the keys, waiting for them in the library's own way, until the arbiter
-	// has seen enough. The holders' own process tells the arbiter.
+	// Contend has several workers acquire and release the keys, waiting for them in the library's own way, until the
+	// arbiter has seen enough. The holders' own process tells the arbiter.
 	Contend(ctx context.Context, c Contest) error
 }
 
@@ -56,12 +56,13 @@ type Contest struct {
 	Witnessed  []string // what they are called at the arbiter
 	Workers    int
 	Expiration time.Duration
-	// Retry is how long to wait for a held lock between two attempts, about, and Pause the longest between a release and the next attempt.
+	// Retry is how long to wait for a held lock between two attempts, about, and Pause the longest between a release and
+	// the next attempt.
 	Retry, Pause time.Duration
 }
 
-// Contend is a worker's part in a contest: it acquires, holds and releases until the arbiter has seen enough. Acquire waits for
-// a held lock.
+// Contend is a worker's part in a contest: it acquires, holds and releases until the arbiter has seen enough. Acquire
+// waits for a held lock.
 func Contend(ctx context.Context, c Contest, side string, acquire func() (release func() error, err error)) error {
 	for more := true; more; {
 		release, err := acquire()
