@@ -15,6 +15,8 @@ test: tools check
 	go test -race -p 1 -timeout 8m $(TIMED)
 	$(MAKE) test-application
 	$(MAKE) test-bench & bench=$$!; $(MAKE) test-faults; faults=$$?; wait $$bench && exit $$faults
+	$(MAKE) test-otelmutex
+	$(MAKE) test-interop
 	$(MAKE) test-chaos
 
 # What the race detector leaves no time for: the model within its full bounds, thousands of schedules, and deliberate bugs,
@@ -25,7 +27,7 @@ test-faults:
 	go test -count 1 ./internal/mutants
 	go test ./internal/engine -run '^TestSchedules$$' -schedules 4000
 
-# internal/application, internal/chaos and bench are modules of their own, for their dependencies are.
+# internal/application, internal/chaos, interop, otelmutex and bench are modules of their own, for their dependencies are.
 .PHONY: test-application
 test-application:
 	cd internal/application && go vet -tags application ./... && go test -count 1 ./...
@@ -40,6 +42,16 @@ platforms:
 .PHONY: test-chaos
 test-chaos:
 	cd internal/chaos && go vet ./... && go test -count 1 -p 1 ./...
+
+.PHONY: test-otelmutex
+test-otelmutex:
+	cd otelmutex && go vet ./... && go test -race ./...
+
+# Other libraries on our locks. What is not for Go is skipped on a machine without node or Python, see interop/README.md; with
+# MUTEXGEN_INTEROP=required it fails.
+.PHONY: test-interop
+test-interop:
+	cd interop && go vet ./... && go test -count 1 ./...
 
 .PHONY: test-bench
 test-bench:
@@ -60,6 +72,7 @@ check:
 	go run ./cmd/mutexgen check
 	cd bench && go tool mutexgen check
 	cd internal/chaos && go tool mutexgen check
+	cd interop && go tool mutexgen check
 
 .PHONY: fmt
 fmt:
