@@ -1,0 +1,364 @@
+package checkup
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mutexgen/mutexgen/internal/engine"
+)
+
+// judge says what the facts mean. It asks nobody.
+func judge(f facts) []Finding {
+	findings := []Finding{}
+	for _, n := range f.nodes {
+		findings = append(findings, judgeNode(n)...)
+	}
+	findings = append(findings, judgeQuorums(f)...)
+	rank := map[Severity]int{Error: 0, Warning: 1, Note: 2}
+	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
+	return findings
+}
+
+func judgeNode(n *node) []Finding {
+	switch n.Kind {
+	case "sentinel":
+		if found, fatal := judgeSentinels(n); fatal {
+			return found
+		} else {
+			return append(found, judgeServers(n)...)
+		}
+	case "cluster":
+		if found, fatal := judgeCluster(n); fatal {
+			return found
+		} else {
+			return append(found, judgeServers(n)...)
+		}
+	}
+	return judgeServers(n)
+}
+
+func judgeServers(n *node) []Finding {
+	var findings []Finding
+	for i := range n.Servers {
+		j := &judgement{node: n, server: &n.Servers[i]}
+		j.all()
+		findings = append(findings, j.findings...)
+	}
+	return findings
+}
+
+// judgement is that of one server.
+type judgement struct {
+	node     *node
+	server   *Server
+	findings []Finding
+}
+
+// add notes a finding about those residents that concern is true of, unless there are none.
+func (j *judgement) add(severity Severity, code, hint string, concern func(r *resident) bool, format string, args ...any) {
+	var names []string
+	for i := range j.node.residents {
+		if r := &j.node.residents[i]; concern == nil || concern(r) {
+			names = append(names, r.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	f := Finding{Severity: severity, Code: code, Node: j.node.Name, Mutexes: names, Message: fmt.Sprintf(format, args...), Hint: hint}
+	if j.node.Kind != "server" {
+		f.Server = j.server.Addr
+	}
+	j.findings = append(j.findings, f)
+}
+
+// all judges from what makes the server useless to what costs only time. What makes it useless is all that is said.
+func (j *judgement) all() {
+	s := j.server
+	if t := s.Trouble; t != nil {
+		j.add(Error, t.Code, t.Hint, nil, "%s", t.Message)
+		return
+	}
+	if s.Role == "slave" {
+		of := ""
+		if s.MasterAt != "" {
+			of = " of " + s.MasterAt
+		}
+		j.add(Error, "replica", "name the master, or its sentinels: redis+sentinel://", nil,
+			"the server is a replica%s: it takes no locks, and what it has comes late", of)
+		return
+	}
+	j.version()
+	j.rights()
+	j.writes()
+	j.memory()
+	j.replicas()
+	j.keys()
+	j.clock()
+	j.latency()
+	j.persistence()
+	j.unread()
+}
+
+// version tells whether the server knows what the scripts use. Before 5, a script that has asked for the time may write
+// nothing; before 2.6.12, SET knows no NX.
+func (j *judgement) version() {
+	switch v := versionOf(j.server.Version); {
+	case v == nil:
+	case slices.Compare(v, []int{2, 6, 12}) < 0:
+		j.add(Error, "old-version", "upgrade it: 6.2 or later is best", nil, "Redis %s is too old: a lock needs 2.6.12", j.server.Version)
+	case slices.Compare(v, []int{5}) < 0:
+		j.add(Error, "old-version", "upgrade it: 6.2 or later is best", func(r *resident) bool { return r.Fencing || r.RestartGuard },
+			"Redis %s is too old: fencing and restart_guard need 5.0", j.server.Version)
+	}
+}
+
+// versionOf are the numbers of a version; nil if it has none.
+func versionOf(text string) []int {
+	var numbers []int
+	for part := range strings.SplitSeq(text, ".") {
+		n := 0
+		if _, err := fmt.Sscanf(part, "%d", &n); err != nil {
+			break
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+func (j *judgement) rights() {
+	if absent := j.server.Absent; len(absent) > 0 {
+		j.add(Error, "missing-command", "take back the rename-command of the server's configuration; a service that lacks them can't hold locks", nil,
+			"the server does not know: %s", strings.Join(absent, ", "))
+	}
+	if j.server.unchecked {
+		j.add(Note, "rights-unchecked", "", nil, "what the user may do could not be found out: that needs Redis 7")
+	}
+	severity := Warning
+	var lacking []string
+	concerned := make(map[string]bool)
+	for _, right := range j.server.Denied {
+		what := "+" + right.Command
+		if right.Object != "" {
+			what += " on " + right.Object
+		}
+		if !slices.Contains(lacking, what) {
+			lacking = append(lacking, what)
+		}
+		concerned[right.Mutex] = true
+		if right.Needed {
+			severity = Error
+		}
+	}
+	if len(lacking) == 0 {
+		return
+	}
+	const most = 6
+	if more := len(lacking) - most; more > 0 {
+		lacking = append(lacking[:most], fmt.Sprintf("and %d more", more))
+	}
+	effect := "locks can't be taken, extended or released"
+	if severity == Warning {
+		effect = "waiting, releasing or guarding works less well"
+	}
+	j.add(severity, "acl", "mutexgen acl prints the rule that its user needs", func(r *resident) bool { return concerned[r.Name] },
+		"the server's user may not: %s; %s", strings.Join(lacking, ", "), effect)
+}
+
+// writeRefusals are why a server that works refuses every write, by how its answer begins.
+var writeRefusals = []struct{ begins, code, message, hint string }{
+	{"READONLY", "replica", "the server is a read-only replica", "name the master, or its sentinels: redis+sentinel://"},
+	{"MISCONF", "disk-error", "the server can't write to its disk, and so refuses locks", "look at its log and its disk; INFO persistence shows what failed"},
+	{"OOM", "out-of-memory", "the server's memory is used up, and so it refuses locks", "raise maxmemory, or delete what is not needed"},
+	{"NOREPLICAS", "too-few-replicas", "too few of the server's replicas are connected for its min-replicas-to-write, and so it refuses locks",
+		"bring the replicas back, or lower min-replicas-to-write"},
+	{"CLUSTERDOWN", "cluster-down", "the cluster is down, and so refuses locks", "look at CLUSTER INFO and CLUSTER NODES"},
+}
+
+func (j *judgement) writes() {
+	for _, w := range writeRefusals {
+		if j.server.Write != "" && strings.HasPrefix(j.server.Write, w.begins) {
+			j.add(Error, w.code, w.hint, nil, "%s", w.message)
+		}
+	}
+}
+
+func (j *judgement) memory() {
+	m := j.server.Memory
+	switch {
+	case m == nil || m.Policy == "":
+	case m.Policy != "noeviction" && m.Max > 0:
+		which := "any key"
+		if strings.HasPrefix(m.Policy, "volatile") {
+			which = "keys that expire, which locks do"
+		}
+		j.add(Error, "eviction", "set maxmemory-policy noeviction, or give the locks a server of their own", nil,
+			"with maxmemory-policy %s the server deletes %s when its memory (%s) is used up: a lock could be held twice", m.Policy, which, bytes(m.Max))
+	case m.Policy != "noeviction":
+		j.add(Note, "eviction-policy", "set maxmemory-policy noeviction", nil,
+			"maxmemory-policy is %s, which would delete locks if maxmemory were set", m.Policy)
+	case m.Max > 0 && m.Used > m.Max/10*9 && !strings.HasPrefix(j.server.Write, "OOM"):
+		j.add(Warning, "memory-nearly-full", "raise maxmemory, or delete what is not needed", nil,
+			"%s of maxmemory %s are used; when it is full, the server refuses locks", bytes(m.Used), bytes(m.Max))
+	}
+}
+
+// bytes is a size as people write it.
+func bytes(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+}
+
+func (j *judgement) replicas() {
+	s := j.server
+	switch wanted := j.node.replicas; {
+	case wanted > 0 && s.Replicas >= 0 && s.Replicas < wanted && !strings.HasPrefix(s.Write, "NOREPLICAS"):
+		j.add(Error, "too-few-replicas", "bring the replicas back, or lower the field replicas", nil,
+			"%d of the server's replicas are connected, and the definitions want the acknowledgement of %d", s.Replicas, wanted)
+	case wanted == 0 && j.node.Kind != "server":
+		j.add(Note, "asynchronous", "replicas: 1 has an acquire wait for a replica; fencing tokens catch the rest", nil,
+			"replication is asynchronous: a failover may forget a lock that was just taken")
+	}
+}
+
+func (j *judgement) keys() {
+	for _, odd := range j.server.Odd {
+		of := func(r *resident) bool { return r.Name == odd.Mutex }
+		switch odd.Kind {
+		case "wrong-type":
+			j.add(Error, "wrong-type", "see whose it is (TYPE, OBJECT IDLETIME), and delete it or use another key", of,
+				"the key %s holds no string, so nobody can lock it", odd.Key)
+		case "wrong-counter":
+			j.add(Error, "wrong-counter", "delete what stands there, or use another key", of,
+				"what stands at %s is no fencing counter", clean(engine.CounterKey(odd.Key)))
+		case "no-expiration":
+			j.add(Warning, "no-expiration", "if nobody holds it any more, delete the key", of,
+				"the key %s never expires: it is locked until somebody deletes it", odd.Key)
+		}
+	}
+}
+
+func (j *judgement) clock() {
+	c := j.server.Clock
+	if c == nil {
+		return
+	}
+	sure := max(c.Offset, -c.Offset) - c.Uncertainty // at least so far
+	side := "ahead of"
+	if c.Offset < 0 {
+		side = "behind"
+	}
+	off := fmt.Sprintf("the server's clock is %v (± %v) %s this machine's", rounded(max(c.Offset, -c.Offset)), rounded(c.Uncertainty), side)
+	fencing := func(r *resident) bool { return r.Fencing }
+	plain := func(r *resident) bool { return !r.Fencing }
+	const hint = "run NTP on both machines"
+	switch {
+	case sure > engine.MaxSkew:
+		count := len(j.findings)
+		j.add(Error, "clock", hint, fencing, "%s: with fencing its votes don't count beyond %v", off, engine.MaxSkew)
+		if len(j.findings) == count {
+			j.add(Warning, "clock", hint, plain, "%s: one of them is wrong", off)
+		}
+	case sure > engine.MaxSkew/2:
+		j.add(Warning, "clock", hint, fencing, "%s: with fencing its votes don't count beyond %v", off, engine.MaxSkew)
+	}
+}
+
+// rounded is a time to the digits that count.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d > 10*time.Second:
+		return d.Round(time.Second)
+	case d > 100*time.Millisecond:
+		return d.Round(10 * time.Millisecond)
+	case d > time.Millisecond:
+		return d.Round(100 * time.Microsecond)
+	}
+	return d.Round(time.Microsecond)
+}
+
+func (j *judgement) latency() {
+	l := j.server.Latency
+	if l == nil {
+		return
+	}
+	const hint = "raise node_timeout (and expiration with it), or bring server and application closer together"
+	shortest := j.shortest()
+	switch {
+	case l.Median > shortest:
+		j.add(Error, "latency", hint, func(r *resident) bool { return l.Median > r.timeout },
+			"the server takes %v to answer (median), more than the node timeout of %v", rounded(l.Median), shortest)
+	case l.Median > shortest/3:
+		j.add(Warning, "latency", hint, func(r *resident) bool { return l.Median > r.timeout/3 },
+			"the server takes %v to answer (median), more than a third of the node timeout of %v", rounded(l.Median), shortest)
+	}
+}
+
+func (j *judgement) shortest() time.Duration {
+	shortest := engine.MaxExpiration
+	for i := range j.node.residents {
+		shortest = min(shortest, j.node.residents[i].timeout)
+	}
+	return shortest
+}
+
+// unguarded are mutexes that a restart of a server harms if it forgets.
+func unguarded(r *resident) bool { return !r.RestartGuard }
+
+func (j *judgement) persistence() {
+	p := j.server.Persistence
+	if p == nil || p.AOF && (p.Fsync == "always" || p.Fsync == "") {
+		return
+	}
+	var longest time.Duration
+	for i := range j.node.residents {
+		if r := &j.node.residents[i]; unguarded(r) {
+			longest = max(longest, r.Expiration)
+		}
+	}
+	forgets, lost := "keeps nothing on disk, so a restart forgets all locks", "all locks"
+	switch {
+	case p.AOF && p.Fsync == "everysec":
+		forgets, lost = "syncs its log to disk once a second, so a crash of its machine forgets locks of up to 2 s before", "the locks of up to 2 s before"
+	case p.AOF:
+		forgets, lost = "leaves it to the operating system to sync its log, so a crash of its machine forgets locks of half a minute", "the locks of half a minute before"
+	case p.Save != "" || !p.SaveKnown:
+		forgets, lost = "saves snapshots only, so a restart forgets the locks since the last one", "the locks since its last snapshot"
+	}
+	const hint = "restart_guard: on keeps a restarted node from voting until they have expired; appendonly yes with appendfsync always forgets none"
+	switch up := j.server.Uptime; {
+	case up != nil && *up < longest:
+		j.add(Warning, "restarted", hint, unguarded,
+			"the server restarted %v ago and may have forgotten %s; those of up to %v could still be held, for %v yet", *up, lost, longest, longest-*up)
+	case p.AOF:
+		j.add(Warning, "fsync", hint, unguarded, "the server %s; for up to %v they could be held twice", forgets, longest)
+	default:
+		j.add(Warning, "no-persistence", hint, unguarded, "the server %s; for up to %v they could be held twice", forgets, longest)
+	}
+}
+
+// unread says which facts are missing because the user may not read them.
+func (j *judgement) unread() {
+	if len(j.server.Unread) == 0 {
+		return
+	}
+	tells := map[string]string{
+		"info":       "uptime, run id, replication, memory and persistence (+info)",
+		"config|get": "the sync policy of its log, and its snapshots (+config|get)",
+		"time":       "its clock (+time)",
+	}
+	var missing []string
+	for _, right := range j.server.Unread {
+		missing = append(missing, tells[right])
+	}
+	j.add(Note, "unread", "run the check with a user that may, for the mutexes themselves need no such right", nil,
+		"the server's user may not read: %s", strings.Join(missing, "; "))
+}

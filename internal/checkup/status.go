@@ -1,0 +1,371 @@
+package checkup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mutexgen/mutexgen/internal/engine"
+)
+
+// State is what the nodes of a key add up to.
+type State string
+
+const (
+	// Held: a quorum of nodes holds one owner's value.
+	Held State = "held"
+	// Free: no owner can have a quorum.
+	Free State = "free"
+	// Unknown: the nodes that did not answer make the difference.
+	Unknown State = "unknown"
+)
+
+// Status is who holds a mutex at one key. It marshals to JSON.
+type Status struct {
+	Mutex string `json:"mutex"`
+	Key   string `json:"key"`
+	State State  `json:"state"`
+	// Holder is who holds the lock, as its value tells; nil if nobody does, or another library, whose values tell nothing.
+	Holder *Holder `json:"holder,omitempty"`
+	// Remaining is how long yet a quorum of nodes keeps the lock if it is not extended; negative is for ever.
+	Remaining time.Duration `json:"remaining_ns"`
+	// Token is the largest fencing token that was handed out, the holder's if the lock is held; zero without fencing.
+	Token int64 `json:"token,omitempty"`
+	// Waiters is how many processes wait for the key; -1 if that could not be told.
+	Waiters int `json:"waiters"`
+	// Votes are what each node says.
+	Votes []KeyVote `json:"votes"`
+}
+
+// Holder is a process that holds a lock.
+type Holder struct {
+	Host    string `json:"host"`
+	Process int    `json:"process"`
+}
+
+// KeyVote is what one node says about a key.
+type KeyVote struct {
+	Node string `json:"node"`
+	// State is held (by the owner that most nodes name), other (by another one), free, wrong-type, or unreachable.
+	State string `json:"state"`
+	// Holder is who holds it there; see Status.
+	Holder *Holder `json:"holder,omitempty"`
+	// Value is the beginning of what stands there if it is another library's. It is fit to be printed.
+	Value     string        `json:"value,omitempty"`
+	Remaining time.Duration `json:"remaining_ns"`
+	Token     int64         `json:"token,omitempty"`
+	// Error is why the node is unreachable, or what it refuses.
+	Error string `json:"error,omitempty"`
+	// owner tells one owner from another.
+	owner   string
+	waiters int
+}
+
+// looked is what stands at a key of one server.
+type looked struct {
+	present, wrongType, wrongCounter bool
+	value, owner                     string // its beginning, and a digest
+	left                             time.Duration
+	counter                          int64
+}
+
+// lookScript reads a key, and with a second one its counter, but no more of a value than tells whose it is.
+// Returns what stands there (”, 'string', 'wrong'), its beginning, its digest, for how many milliseconds yet, and the counter.
+const lookScript = `
+local value = redis.pcall('get', KEYS[1])
+local kind, start, digest = 'string', '', ''
+if not value then
+  kind = ''
+elseif type(value) == 'table' then
+  if not string.find(value.err, 'WRONGTYPE', 1, true) then
+    return value
+  end
+  kind = 'wrong'
+else
+  start, digest = string.sub(value, 1, 200), redis.sha1hex(value)
+end
+local counter = ''
+if KEYS[2] then
+  counter = redis.pcall('get', KEYS[2]) or '0'
+  if type(counter) == 'table' then
+    counter = string.find(counter.err, 'WRONGTYPE', 1, true) and 'x' or '0'
+  end
+end
+return {kind, start, digest, redis.call('pttl', KEYS[1]), string.sub(counter, 1, 32)}`
+
+// look reads what stands at a key.
+func look(ctx context.Context, client redis.UniversalClient, key string, fencing bool) (looked, error) {
+	keys := []string{key}
+	if fencing {
+		keys = append(keys, engine.CounterKey(key))
+	}
+	answer, err := client.Eval(ctx, lookScript, keys).Slice()
+	if err != nil {
+		return looked{}, err
+	}
+	misfit := errors.New("the server sent an answer that does not fit the question")
+	if len(answer) != 5 {
+		return looked{}, misfit
+	}
+	kind, _ := answer[0].(string)
+	value, _ := answer[1].(string)
+	owner, _ := answer[2].(string)
+	left, isNumber := answer[3].(int64)
+	counter, _ := answer[4].(string)
+	if !isNumber {
+		return looked{}, misfit
+	}
+	l := looked{present: kind != "", wrongType: kind == "wrong", value: value, owner: owner}
+	if l.present {
+		l.left = time.Duration(-1)
+		if left >= 0 {
+			l.left = time.Duration(min(left, int64(engine.MaxExpiration/time.Millisecond))) * time.Millisecond
+		}
+	}
+	if counter != "" {
+		n, err := strconv.ParseInt(counter, 10, 64)
+		l.counter = n
+		l.wrongCounter = err != nil || n < 0 || n >= 1<<53
+		if l.wrongCounter {
+			l.counter = 0
+		}
+	}
+	return l, nil
+}
+
+// Look tells who holds a mutex at keys, by one connection to each node concerned. It returns soon after ctx has ended.
+func Look(ctx context.Context, m *engine.Mutex, keys []string) []Status {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	timeout := longest
+	if end, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, max(time.Until(end), time.Millisecond))
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	settings := m.Settings()
+	statuses := make([]Status, len(keys))
+	type place struct{ status, vote int }
+	asked := make(map[*engine.Node][]place)
+	var nodes []*engine.Node
+	for i, key := range keys {
+		group := m.Group(key)
+		statuses[i] = Status{Mutex: settings.Name, Key: key, Votes: make([]KeyVote, len(group))}
+		for j, n := range group {
+			if asked[n] == nil {
+				nodes = append(nodes, n)
+			}
+			asked[n] = append(asked[n], place{i, j})
+		}
+	}
+	together(len(nodes), func(i int) {
+		n := nodes[i]
+		secrets := newNode(n).secrets
+		client := n.Visit(ctx, timeout)
+		defer client.Close()
+		var broken error
+		for _, at := range asked[n] {
+			v := &statuses[at.status].Votes[at.vote]
+			*v = KeyVote{Node: clean(n.Name()), State: "unreachable", waiters: -1}
+			err := broken
+			if err == nil {
+				err = guarded(func() error { return v.ask(ctx, client, keys[at.status], settings.Fencing) })
+			}
+			if err != nil {
+				v.Error = troubleOf(err, secrets, timeout).Message
+				if !isReply(err) {
+					broken = err // and would be for every other key, each after a while
+				}
+			}
+		}
+	})
+	for i := range statuses {
+		statuses[i].count()
+	}
+	return statuses
+}
+
+func (v *KeyVote) ask(ctx context.Context, client redis.UniversalClient, key string, fencing bool) error {
+	l, err := look(ctx, client, key, fencing)
+	if err != nil {
+		return err
+	}
+	v.Remaining, v.Token, v.owner = l.left, l.counter, l.owner
+	switch {
+	case l.wrongType:
+		v.State = "wrong-type"
+	case !l.present:
+		v.State = "free"
+	default:
+		v.State = "other" // until they are counted
+		if h, ours := engine.HolderOf(l.value); ours {
+			v.Holder = &Holder{h.Host, h.Process}
+		} else {
+			v.Value = clean(l.value)
+		}
+	}
+	if _, isCluster := client.(*redis.ClusterClient); isCluster {
+		return nil // whose servers know of their own listeners only
+	}
+	channel := engine.KeyChannel(key)
+	heard, err := client.PubSubNumSub(ctx, channel).Result()
+	if err == nil {
+		v.waiters = int(heard[channel])
+	} else if !isReply(err) {
+		return err
+	}
+	return nil
+}
+
+// count adds the votes up.
+func (s *Status) count() {
+	votes := make(map[string]int)
+	leader, silent := "", 0
+	s.Waiters = -1
+	for i := range s.Votes {
+		v := &s.Votes[i]
+		s.Waiters = max(s.Waiters, v.waiters)
+		switch v.State {
+		case "unreachable":
+			silent++
+		case "other":
+			votes[v.owner]++
+			if leader == "" || votes[v.owner] > votes[leader] {
+				leader = v.owner
+			}
+		}
+	}
+	var lefts []time.Duration
+	for i := range s.Votes {
+		v := &s.Votes[i]
+		if v.State == "other" && v.owner == leader {
+			v.State = "held"
+			s.Holder = v.Holder
+			lefts = append(lefts, v.Remaining)
+		}
+		s.Token = max(s.Token, v.Token)
+	}
+	quorum := len(s.Votes)/2 + 1
+	switch {
+	case len(lefts) >= quorum:
+		s.State = Held
+		// A quorum keeps it until so many have let go that none is left.
+		slices.SortFunc(lefts, func(a, b time.Duration) int { return cmp.Compare(uint64(b), uint64(a)) }) // for ever, below zero, first
+		s.Remaining = lefts[quorum-1]
+	case len(lefts)+silent < quorum:
+		s.State, s.Holder = Free, nil
+	default:
+		s.State, s.Holder = Unknown, nil
+	}
+}
+
+// Scan finds keys that stand on the nodes of a mutex and fit its template, at most limit of them, in order. It uses SCAN, a
+// bit at a time, and looks at no more than mostScanned keys of a node. More says that there may be others; an error, that
+// a node could not be asked.
+func Scan(ctx context.Context, m Mutex, limit int) (keys []string, more bool, err error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	template := parseTemplate(m.Key)
+	fits := template.expression()
+	var nodes []*engine.Node
+	for _, group := range m.Engine.Groups() {
+		for _, n := range group {
+			if !slices.Contains(nodes, n) {
+				nodes = append(nodes, n)
+			}
+		}
+	}
+	found := make([]map[string]bool, len(nodes))
+	unfinished := make([]bool, len(nodes))
+	errs := make([]error, len(nodes))
+	together(len(nodes), func(i int) {
+		found[i] = make(map[string]bool)
+		client := nodes[i].Visit(ctx, longest)
+		defer client.Close()
+		var mu sync.Mutex // guards found[i] and unfinished[i]: the masters of a cluster are asked side by side
+		scan := func(ctx context.Context, one *redis.Client) error {
+			var cursor uint64
+			for seen := 0; ; seen += scanStep {
+				page, next, err := one.Scan(ctx, cursor, template.glob(), scanStep).Result()
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				for _, key := range page {
+					if fits.MatchString(key) && !isOurs(key) {
+						found[i][key] = true
+					}
+				}
+				enough := len(found[i]) > limit || seen >= mostScanned
+				unfinished[i] = unfinished[i] || enough && next != 0
+				mu.Unlock()
+				if cursor = next; cursor == 0 || enough {
+					return nil
+				}
+			}
+		}
+		err := guarded(func() error {
+			switch c := client.(type) {
+			case *redis.ClusterClient:
+				return c.ForEachMaster(ctx, func(ctx context.Context, one *redis.Client) error {
+					return guarded(func() error { return scan(ctx, one) })
+				})
+			case *redis.Client:
+				return scan(ctx, c)
+			}
+			return nil
+		})
+		if err != nil {
+			errs[i] = &ScanError{Node: clean(nodes[i].Name()), Trouble: *troubleOf(err, newNode(nodes[i]).secrets, longest)}
+		}
+	})
+	all := make(map[string]bool)
+	for i := range nodes {
+		for key := range found[i] {
+			all[key] = true
+		}
+		more = more || unfinished[i]
+	}
+	for key := range all {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	if len(keys) > limit {
+		keys, more = keys[:limit], true
+	}
+	return keys, more, errors.Join(errs...)
+}
+
+// isOurs tells whether a key is no lock, but kept for locks: a fencing counter, or the birth key.
+func isOurs(key string) bool {
+	locked, isCounter := strings.CutSuffix(key, ":fence")
+	if isCounter && strings.HasPrefix(locked, "{") && strings.HasSuffix(locked, "}") {
+		return true
+	}
+	return key == engine.BirthKey || isCounter && engine.CounterKey(locked) == key
+}
+
+const (
+	// scanStep is how many keys a server looks at for one SCAN, mostScanned for all of them.
+	scanStep    = 1000
+	mostScanned = 10_000_000
+)
+
+// ScanError is why a node's keys could not be listed.
+type ScanError struct {
+	Node    string
+	Trouble Trouble
+}
+
+func (e *ScanError) Error() string { return e.Node + ": " + e.Trouble.Message }

@@ -1,0 +1,167 @@
+package checkup
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// together calls f with every number below n at once, and returns when all calls have.
+func together(n int, f func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { f(i) })
+	}
+	all.Wait()
+}
+
+// guarded turns a panic of go-redis into an error; see visitor.tour.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("its answer makes no sense: %v", r)
+		}
+	}()
+	return f()
+}
+
+// askSentinels visits the sentinels that the URL names.
+func (n *node) askSentinels(ctx context.Context, timeout time.Duration) []Sentinel {
+	o := n.at.Options()
+	all := make([]Sentinel, len(o.Sentinel.Addrs))
+	together(len(all), func(i int) {
+		s := &all[i]
+		s.Addr = clean(o.Sentinel.Addrs[i])
+		client := n.at.VisitSentinel(ctx, o.Sentinel.Addrs[i], timeout)
+		defer client.Close()
+		err := guarded(func() error { return s.ask(ctx, client, o.Sentinel.Master) })
+		if err != nil {
+			s.Trouble = troubleOf(err, n.secrets, timeout)
+			if brokeOff(err) && speaksTLS(ctx, o.Redis, o.Sentinel.Addrs[i]) {
+				s.Trouble = &Trouble{"tls-needed", "the server speaks TLS only", "begin the URL with rediss+sentinel://"}
+			}
+		}
+	})
+	return all
+}
+
+func (s *Sentinel) ask(ctx context.Context, client *redis.SentinelClient, name string) error {
+	at, err := client.GetMasterAddrByName(ctx, name).Result()
+	if err == redis.Nil {
+		s.Reachable = true
+		return nil
+	}
+	if err != nil {
+		s.Reachable = isReply(err)
+		return err
+	}
+	s.Reachable = true
+	if len(at) == 2 {
+		s.Master = net.JoinHostPort(at[0], at[1])
+	}
+	about, err := client.Master(ctx, name).Result()
+	if err != nil && !isReply(err) {
+		return err
+	}
+	number := func(field string) int { i, _ := strconv.Atoi(about[field]); return max(i, 0) }
+	s.Quorum, s.Others, s.Replicas = number("quorum"), number("num-other-sentinels"), number("num-slaves")
+	flags := strings.Split(about["flags"], ",")
+	s.Down = slices.Contains(flags, "s_down") || slices.Contains(flags, "o_down")
+	if err := client.CkQuorum(ctx, name).Err(); err != nil && strings.HasPrefix(err.Error(), "NOQUORUM") {
+		s.Incapable = clean(err.Error())
+	}
+	return nil
+}
+
+// master is the address that most sentinels tell.
+func master(sentinels []Sentinel) string {
+	votes := make(map[string]int)
+	best := ""
+	for _, s := range sentinels {
+		if s.Master != "" {
+			votes[s.Master]++
+			if best == "" || votes[s.Master] > votes[best] {
+				best = s.Master
+			}
+		}
+	}
+	return best
+}
+
+// slots is how many a Redis Cluster has.
+const slots = 16384
+
+// mostMasters bounds how many masters of a cluster are visited.
+const mostMasters = 1000
+
+// askCluster has the first server that can tell describe the cluster.
+func (n *node) askCluster(ctx context.Context, timeout time.Duration) *Cluster {
+	o := n.at.Options()
+	told := make([]*Cluster, len(o.Cluster))
+	together(len(told), func(i int) {
+		c := &Cluster{}
+		told[i] = c
+		client := n.at.VisitServer(ctx, o.Cluster[i], timeout)
+		defer client.Close()
+		if err := guarded(func() error { return c.ask(ctx, client, o.Cluster[i]) }); err != nil {
+			c.Trouble = troubleOf(err, n.secrets, timeout)
+			switch {
+			case brokeOff(err) && speaksTLS(ctx, o.Redis, o.Cluster[i]):
+				c.Trouble = &Trouble{"tls-needed", "the server speaks TLS only", "begin the URL with rediss+cluster://"}
+			case isReply(err) && strings.Contains(err.Error(), "cluster support disabled"):
+				c.Trouble = &Trouble{"no-cluster", "the server is not one of a Redis Cluster", "begin the URL with redis://"}
+			}
+		}
+	})
+	for _, c := range told {
+		if c.Trouble == nil {
+			return c
+		}
+	}
+	if len(told) == 0 {
+		return &Cluster{Trouble: &Trouble{Code: "unreachable", Message: "no server of the cluster is named"}}
+	}
+	return told[0]
+}
+
+func (c *Cluster) ask(ctx context.Context, client *redis.Client, addr string) error {
+	info, err := client.ClusterInfo(ctx).Result()
+	if err != nil {
+		return err
+	}
+	for line := range strings.SplitSeq(info, "\n") {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch name {
+		case "cluster_state":
+			c.State = clean(value)
+		case "cluster_slots_ok":
+			c.Slots, _ = strconv.Atoi(value)
+		}
+	}
+	ranges, err := client.ClusterSlots(ctx).Result()
+	if err != nil {
+		return err
+	}
+	for _, r := range ranges {
+		if len(r.Nodes) == 0 {
+			continue
+		}
+		at := r.Nodes[0].Addr
+		if host, port, err := net.SplitHostPort(at); err == nil && (host == "" || host == "?") { // the one that was asked
+			asked, _, _ := net.SplitHostPort(addr)
+			at = net.JoinHostPort(asked, port)
+		}
+		if !slices.Contains(c.Masters, at) && len(c.Masters) < mostMasters {
+			c.Masters = append(c.Masters, at)
+		}
+	}
+	slices.Sort(c.Masters)
+	return nil
+}
