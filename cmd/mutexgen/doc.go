@@ -9,6 +9,8 @@
 //	mutexgen schema      prints a JSON Schema of mutexes.yaml, for editors
 //	mutexgen compat      says what a rolling deploy of changed definitions would break
 //	mutexgen acl         prints the Redis ACL rules under which the mutexes work
+//	mutexgen doctor      looks whether the servers are fit for the mutexes
+//	mutexgen status      tells who holds which mutex
 //
 // Each has a manual of its own: mutexgen check -h. The flag -version prints the version. What every field of mutexes.yaml means stands in docs/configuration.md.
 //
@@ -22,8 +24,8 @@
 //	    key: report:nightly
 //	    expiration: 10m
 //
-// No subcommand touches the network, or reads the environment's ${VAR}s: those in URLs are looked up when the application
-// opens its mutexes.
+// No subcommand but doctor and status touches the network, or reads the environment's ${VAR}s: those in URLs are looked up when
+// the application opens its mutexes.
 //
 // # Findings and exit codes
 //
@@ -38,7 +40,7 @@
 // error. The exit code is
 //
 //	0  all is well; there may be warnings
-//	1  something is out of date (check), would change (diff), or breaks (compat)
+//	1  something is out of date (check), would change (diff), breaks (compat), is unhealthy (doctor), or unknown (status)
 //	2  the definitions, the flags or the folder do not allow it
 //
 // # mutexgen generate
@@ -197,4 +199,50 @@
 //
 // Redis 7 logs that it dislikes a permission for a command with one argument, such as +select|2. It heeds it all the same, and
 // without the argument the user could do more.
+//
+// # mutexgen doctor
+//
+// Looks at the servers that the definitions name, and says whether locks on them are safe, and what to do if they are not.
+//
+//	mutexgen doctor [-timeout 5s] [-format text] [file ...]
+//
+// Without a file it is the current folder's mutexes.yaml. The ${VAR}s in URLs, and MUTEX_<NAME>_URL, are looked up in the
+// environment: run it where the application runs. What the options of Open change, it doesn't know; for that there is the
+// method Check of the generated Mutexes. The flags:
+//
+//	-timeout d      how long to wait for servers that don't answer
+//	-format name    how findings are written: text, json or github
+//
+// It takes no lock and writes nothing. Of each server it tells the version, the role, the time that it takes to answer, how far
+// its clock is off, what it keeps on disk, and what it does when its memory is full; and it looks what the user may do, whether
+// two servers of a quorum are one, and whether the sentinels or the servers of a cluster are all there. What it finds is
+//
+//	error    locks can't be taken, or can be held twice
+//	warning  so it is after a failure that may well happen, or soon
+//	note     nothing is wrong, or could not be read
+//
+// each with a code in brackets that stays the same. It exits with 1 if there is an error. With -format json it prints one object
+// with the facts and the findings; times in it are in nanoseconds.
+//
+// # mutexgen status
+//
+// Tells who holds the mutexes now.
+//
+//	mutexgen status [-config mutexes.yaml] [-scan n] [-watch 2s] [-timeout 5s] [-format text] [name [value ...]]
+//
+// Without a name it looks at all mutexes without key parameters, with one at that mutex, whose key parameters have the values
+// that follow: mutexgen status AccountTransfer 4711. Values that begin with a dash and are no numbers stand behind --. The flags:
+//
+//	-config file    the definitions (default mutexes.yaml)
+//	-scan n         list up to n keys that are locked of each mutex with key parameters
+//	-watch d        look again after that time, until interrupted
+//	-timeout d      how long to wait for servers that don't answer
+//	-format name    how findings are written: text, json or github
+//
+// A mutex is held if a majority of its servers has the same owner's value, which names host and process if it is ours; how long
+// it lasts is how long a majority keeps it. Where servers disagree, each one's vote is shown: held, other (for another owner),
+// free, wrong-type or unreachable. It reads, and so may be outdated when it is printed. Who waits is counted by processes.
+//
+// With -scan it asks the servers with SCAN, which has them look at all their keys, a few at a time. It exits with 1 if too few
+// servers answer to tell.
 package main

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -8,10 +9,13 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/mutexgen/mutexgen/internal/definition"
 )
 
 func main() {
+	redis.SetLogger(silent{}) // what befalls connections is in the findings
 	e := environment{lookup: os.LookupEnv, stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(e.run(os.Args[1:]))
 }
@@ -19,7 +23,7 @@ func main() {
 // Exit codes.
 const (
 	exitOK      = 0
-	exitFound   = 1 // something is out of date, differs, or breaks
+	exitFound   = 1 // something is out of date, differs, breaks, or is unhealthy
 	exitInvalid = 2 // invalid input or usage
 )
 
@@ -39,6 +43,8 @@ func subcommands() []subcommand {
 		{"schema", environment.schema},
 		{"compat", environment.compat},
 		{"acl", environment.acl},
+		{"doctor", environment.doctor},
+		{"status", environment.status},
 	}
 }
 
@@ -49,6 +55,8 @@ type environment struct {
 	lookup func(name string) (string, bool)
 	stdout io.Writer
 	stderr io.Writer
+	// ctx ends what would go on until the process is interrupted; nil for that.
+	ctx context.Context
 }
 
 // run is the command without the process around it: it returns the exit code.
