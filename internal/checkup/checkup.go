@@ -105,6 +105,8 @@ type Trouble struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
+func (t *Trouble) Error() string { return t.Message }
+
 // Latency is how long the server took to answer, over several questions.
 type Latency struct {
 	Min    time.Duration `json:"min_ns"`
@@ -193,7 +195,7 @@ func Run(ctx context.Context, mutexes []Mutex) *Report {
 	f := survey(mutexes)
 	var visits sync.WaitGroup
 	for _, n := range f.nodes {
-		visits.Go(func() { n.visit(ctx, timeout) })
+		visits.Go(func() { n.visit(ctx, timeout/3*2) }) // what is left is for finding out why there was no answer
 	}
 	visits.Wait()
 	report := &Report{Findings: judge(f)}

@@ -155,7 +155,7 @@ func judgeSentinels(n *node) (findings []Finding, fatal bool) {
 		return findings, true
 	case len(masters) == 0:
 		add(Error, "sentinel-master", "", "correct the master's name in the URL: redis+sentinel://host:26379/master-name",
-			"the sentinels know no master by this name")
+			unknownMaster)
 		return findings, true
 	case len(masters) > 1:
 		add(Error, "sentinels-disagree", "", "a failover may be under way: check again; if it stays so, look at SENTINEL MASTERS of each",
@@ -175,6 +175,8 @@ func judgeSentinels(n *node) (findings []Finding, fatal bool) {
 	}
 	return findings, false
 }
+
+const unknownMaster = "the sentinels know no master by this name"
 
 // judgeCluster tells whether a cluster is whole; fatal says that nothing is known of it.
 func judgeCluster(n *node) (findings []Finding, fatal bool) {

@@ -169,9 +169,10 @@ func Look(ctx context.Context, m *engine.Mutex, keys []string) []Status {
 	together(len(nodes), func(i int) {
 		n := nodes[i]
 		secrets := newNode(n).secrets
-		client := n.Visit(ctx, timeout)
-		defer client.Close()
-		var broken error
+		client, broken := connect(ctx, n, timeout)
+		if client != nil {
+			defer client.Close()
+		}
 		for _, at := range asked[n] {
 			v := &statuses[at.status].Votes[at.vote]
 			*v = KeyVote{Node: clean(n.Name()), State: "unreachable", waiters: -1}
@@ -191,6 +192,24 @@ func Look(ctx context.Context, m *engine.Mutex, keys []string) []Status {
 		statuses[i].count()
 	}
 	return statuses
+}
+
+// connect returns a client of the server, or servers, that a lock on the node would be on.
+func connect(ctx context.Context, at *engine.Node, timeout time.Duration) (redis.UniversalClient, error) {
+	n := newNode(at)
+	if n.Kind != "sentinel" {
+		return at.Visit(ctx, timeout), nil
+	}
+	sentinels := n.askSentinels(ctx, timeout)
+	if addr := master(sentinels); addr != "" {
+		return at.VisitServer(ctx, addr, timeout), nil
+	}
+	for _, s := range sentinels {
+		if s.Trouble != nil {
+			return nil, &Trouble{s.Trouble.Code, "a sentinel: " + s.Trouble.Message, s.Trouble.Hint}
+		}
+	}
+	return nil, &Trouble{Code: "sentinel-master", Message: unknownMaster}
 }
 
 func (v *KeyVote) ask(ctx context.Context, client redis.UniversalClient, key string, fencing bool) error {
@@ -291,7 +310,11 @@ func Scan(ctx context.Context, m Mutex, limit int) (keys []string, more bool, er
 	errs := make([]error, len(nodes))
 	together(len(nodes), func(i int) {
 		found[i] = make(map[string]bool)
-		client := nodes[i].Visit(ctx, longest)
+		client, err := connect(ctx, nodes[i], longest)
+		if err != nil {
+			errs[i] = &ScanError{Node: clean(nodes[i].Name()), Trouble: *troubleOf(err, newNode(nodes[i]).secrets, longest)}
+			return
+		}
 		defer client.Close()
 		var mu sync.Mutex // guards found[i] and unfinished[i]: the masters of a cluster are asked side by side
 		scan := func(ctx context.Context, one *redis.Client) error {
@@ -315,7 +338,7 @@ func Scan(ctx context.Context, m Mutex, limit int) (keys []string, more bool, er
 				}
 			}
 		}
-		err := guarded(func() error {
+		err = guarded(func() error {
 			switch c := client.(type) {
 			case *redis.ClusterClient:
 				return c.ForEachMaster(ctx, func(ctx context.Context, one *redis.Client) error {

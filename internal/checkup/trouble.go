@@ -42,8 +42,12 @@ var refusals = []struct {
 	{"NOPERM", "acl", "mutexgen acl prints the rule that its user needs"},
 }
 
-// troubleOf says what an error means that ended a visit. Dialled tells what the server speaks, if that is to be found out.
+// troubleOf says what an error means that ended a visit.
 func troubleOf(err error, secrets []string, budget time.Duration) *Trouble {
+	var known *Trouble
+	if errors.As(err, &known) {
+		return known
+	}
 	err = engine.WithoutArguments(err)
 	text := clean(conceal(err.Error(), secrets))
 	t := &Trouble{Code: "unreachable", Message: "the server can't be reached: " + text, Hint: "see whether it runs at this address, and whether a firewall is between"}
@@ -94,7 +98,7 @@ func tlsTrouble(err error, t *Trouble) bool {
 	code, why, hint := "tls", "", ""
 	switch {
 	case errors.As(err, &record):
-		why, hint = "the server does not speak TLS at this port", "use redis:// without the second s, or the server's tls-port"
+		why, hint = noTLS, noTLSHint
 	case errors.As(err, &unknown):
 		code, why = "tls-certificate", "the server's certificate is signed by nobody who is trusted"
 		hint = "name the authority's certificate: the URL's parameter ca_file, or mutex.WithTLS"
@@ -117,11 +121,11 @@ func tlsTrouble(err error, t *Trouble) bool {
 	return true
 }
 
-// speaksTLS tells whether a server that closed a plain connection would have had one with TLS. It looks at no certificate,
-// for it sends nothing.
-func speaksTLS(ctx context.Context, o *redis.Options, addr string) bool {
-	if o.TLSConfig != nil || o.Network == "unix" {
-		return false
+// closer looks closer at a server that could not be greeted: whether it speaks TLS and was not asked to, or the other way
+// round. Neither sends it anything that is secret.
+func closer(ctx context.Context, o *redis.Options, addr string, err error, t *Trouble) *Trouble {
+	if o.Network == "unix" || isReply(err) {
+		return t
 	}
 	if addr == "" {
 		addr = o.Addr
@@ -129,12 +133,48 @@ func speaksTLS(ctx context.Context, o *redis.Options, addr string) bool {
 	dial := o.Dialer
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
+	} else if o.TLSConfig != nil { // which the application's dialer has seen to
+		return t
 	}
-	conn, err := dial(ctx, "tcp", addr)
-	if err != nil {
-		return false
+	conn, failed := dial(ctx, "tcp", addr)
+	if failed != nil {
+		return t
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
-	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil
+	switch {
+	case o.TLSConfig == nil && brokeOff(err):
+		// A server that doesn't want the connection says why unasked, and closes it: what is sent to it meanwhile may break off.
+		conn.SetReadDeadline(time.Now().Add(unasked))
+		answer := make([]byte, 512)
+		if n, _ := conn.Read(answer); n > 1 && answer[0] == '-' {
+			text, _, _ := strings.Cut(string(answer[1:n]), "\r\n")
+			return troubleOf(reply(text), nil, 0)
+		}
+		conn.SetReadDeadline(time.Time{})
+		if tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil {
+			return &Trouble{"tls-needed", "the server speaks TLS only", "begin the URL with rediss instead of redis"}
+		}
+	case o.TLSConfig != nil && t.Code == "unreachable":
+		answer := make([]byte, 1)
+		conn.Write([]byte("PING\r\n"))
+		if n, _ := conn.Read(answer); n == 1 && (answer[0] == '+' || answer[0] == '-') {
+			return &Trouble{"tls", noTLS, noTLSHint}
+		}
+	}
+	return t
 }
+
+// unasked is how long a server has to say something by itself.
+const unasked = 200 * time.Millisecond
+
+// reply is an error that a server answered with.
+type reply string
+
+func (r reply) Error() string { return string(r) }
+func (reply) RedisError()     {}
+
+const (
+	noTLS     = "the server does not speak TLS at this port"
+	noTLSHint = "begin the URL with redis instead of rediss, or name the server's tls-port"
+)

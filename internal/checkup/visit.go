@@ -41,10 +41,7 @@ func (n *node) look(ctx context.Context, addr string, timeout time.Duration) (s 
 	defer v.client.Close()
 	err := v.tour(ctx)
 	if err != nil && v.Trouble == nil {
-		v.Trouble = troubleOf(err, n.secrets, timeout)
-		if o := n.at.Options().Redis; brokeOff(err) && speaksTLS(ctx, o, addr) {
-			v.Trouble = &Trouble{"tls-needed", "the server speaks TLS only", "begin the URL with rediss:// instead of redis://"}
-		}
+		v.Trouble = closer(ctx, n.at.Options().Redis, addr, err, troubleOf(err, n.secrets, timeout))
 	}
 	return v.Server
 }
@@ -234,15 +231,9 @@ func (v *visitor) info(text string) {
 		v.Persistence = &Persistence{AOF: aof == 1}
 	}
 	if fields["loading"] == "1" {
-		v.Trouble = troubleOf(loading{}, nil, 0)
+		v.Trouble = troubleOf(reply("LOADING Redis is loading the dataset in memory"), nil, 0) // in case it doesn't say so itself
 	}
 }
-
-// loading is the answer of a server that reads its data, in case it doesn't give it.
-type loading struct{}
-
-func (loading) Error() string { return "LOADING Redis is loading the dataset in memory" }
-func (loading) RedisError()   {}
 
 // settings reads the answers to CONFIG GET.
 func (v *visitor) settings(got map[string]string) {

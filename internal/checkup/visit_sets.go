@@ -43,10 +43,7 @@ func (n *node) askSentinels(ctx context.Context, timeout time.Duration) []Sentin
 		defer client.Close()
 		err := guarded(func() error { return s.ask(ctx, client, o.Sentinel.Master) })
 		if err != nil {
-			s.Trouble = troubleOf(err, n.secrets, timeout)
-			if brokeOff(err) && speaksTLS(ctx, o.Redis, o.Sentinel.Addrs[i]) {
-				s.Trouble = &Trouble{"tls-needed", "the server speaks TLS only", "begin the URL with rediss+sentinel://"}
-			}
+			s.Trouble = closer(ctx, o.Redis, o.Sentinel.Addrs[i], err, troubleOf(err, n.secrets, timeout))
 		}
 	})
 	return all
@@ -111,11 +108,8 @@ func (n *node) askCluster(ctx context.Context, timeout time.Duration) *Cluster {
 		client := n.at.VisitServer(ctx, o.Cluster[i], timeout)
 		defer client.Close()
 		if err := guarded(func() error { return c.ask(ctx, client, o.Cluster[i]) }); err != nil {
-			c.Trouble = troubleOf(err, n.secrets, timeout)
-			switch {
-			case brokeOff(err) && speaksTLS(ctx, o.Redis, o.Cluster[i]):
-				c.Trouble = &Trouble{"tls-needed", "the server speaks TLS only", "begin the URL with rediss+cluster://"}
-			case isReply(err) && strings.Contains(err.Error(), "cluster support disabled"):
+			c.Trouble = closer(ctx, o.Redis, o.Cluster[i], err, troubleOf(err, n.secrets, timeout))
+			if isReply(err) && strings.Contains(err.Error(), "cluster support disabled") {
 				c.Trouble = &Trouble{"no-cluster", "the server is not one of a Redis Cluster", "begin the URL with redis://"}
 			}
 		}

@@ -48,7 +48,8 @@ func (n *Node) Options() NodeOptions {
 	return own
 }
 
-// Visit is NewClient for a visit that ends with ctx: then the connections are cut, whatever is under way on them.
+// Visit is NewClient for a visit that ends with ctx: then the connections are cut, whatever is under way on them. It is not
+// for a node whose server sentinels name: ask them, then visit that.
 func (n *Node) Visit(ctx context.Context, timeout time.Duration) redis.UniversalClient {
 	visited := &Node{options: n.Options()}
 	o := visited.options.Redis
