@@ -295,6 +295,7 @@ func Scan(ctx context.Context, m Mutex, limit int) (keys []string, more bool, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
+	limit = max(limit, 0)
 	template := parseTemplate(m.Key)
 	fits := template.expression()
 	var nodes []*engine.Node

@@ -139,23 +139,36 @@ func (c *Cluster) ask(ctx context.Context, client *redis.Client, addr string) er
 			c.Slots, _ = strconv.Atoi(value)
 		}
 	}
-	ranges, err := client.ClusterSlots(ctx).Result()
+	ranges, err := client.Do(ctx, "cluster", "slots").Slice() // which every version has
 	if err != nil {
 		return err
 	}
+	asked, _, _ := net.SplitHostPort(addr)
 	for _, r := range ranges {
-		if len(r.Nodes) == 0 {
-			continue
-		}
-		at := r.Nodes[0].Addr
-		if host, port, err := net.SplitHostPort(at); err == nil && (host == "" || host == "?") { // the one that was asked
-			asked, _, _ := net.SplitHostPort(addr)
-			at = net.JoinHostPort(asked, port)
-		}
-		if !slices.Contains(c.Masters, at) && len(c.Masters) < mostMasters {
+		at, ok := masterOf(r, asked)
+		if ok && !slices.Contains(c.Masters, at) && len(c.Masters) < mostMasters {
 			c.Masters = append(c.Masters, at)
 		}
 	}
 	slices.Sort(c.Masters)
 	return nil
+}
+
+// masterOf is the address of a range's master, in the answer to CLUSTER SLOTS: first slot, last slot, master, replicas. Without
+// a host it is the one that was asked.
+func masterOf(slots any, asked string) (addr string, ok bool) {
+	parts, _ := slots.([]any)
+	if len(parts) < 3 {
+		return "", false
+	}
+	master, _ := parts[2].([]any)
+	if len(master) < 2 {
+		return "", false
+	}
+	host, _ := master[0].(string)
+	port, ok := master[1].(int64)
+	if host == "" || host == "?" {
+		host = asked
+	}
+	return net.JoinHostPort(host, strconv.FormatInt(port, 10)), ok
 }
