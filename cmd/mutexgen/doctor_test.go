@@ -376,6 +376,9 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		"a user who may not run scripts": {want: "error acl", third: func(t *testing.T) string {
 			return user(t, soundServer(t), "-@scripting")
 		}},
+		"a user who may neither run scripts nor use the key": {want: "error acl", third: func(t *testing.T) string {
+			return user(t, soundServer(t), "-@scripting", "resetkeys")
+		}},
 		"a user who may not use the channels": {want: "warning acl", third: func(t *testing.T) string {
 			return user(t, soundServer(t), "resetchannels")
 		}},

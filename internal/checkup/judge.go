@@ -100,6 +100,7 @@ func (j *judgement) all() {
 	j.clock()
 	j.latency()
 	j.persistence()
+	j.counters()
 	j.unread()
 }
 
@@ -180,6 +181,9 @@ var writeRefusals = []struct{ begins, code, message, hint string }{
 
 func (j *judgement) writes() {
 	for _, w := range writeRefusals {
+		if c := j.node.Cluster; w.code == "cluster-down" && c != nil && (c.Slots < slots || c.State != "ok") {
+			continue // which has been said of the whole cluster
+		}
 		if j.server.Write != "" && strings.HasPrefix(j.server.Write, w.begins) {
 			j.add(Error, w.code, w.hint, nil, "%s", w.message)
 		}
@@ -345,6 +349,13 @@ func (j *judgement) persistence() {
 	}
 }
 
+// counters tells of counters that are never forgotten: each key leaves one behind.
+func (j *judgement) counters() {
+	j.add(Note, "counters-kept", "fencing_memory says for how long a counter is kept after its last use", func(r *resident) bool {
+		return r.Fencing && r.FencingMemory == engine.Forever && !r.literal
+	}, "every key that was ever locked keeps a fencing counter in the server's memory, for ever")
+}
+
 // unread says which facts are missing because the user may not read them.
 func (j *judgement) unread() {
 	if len(j.server.Unread) == 0 {
@@ -359,6 +370,6 @@ func (j *judgement) unread() {
 	for _, right := range j.server.Unread {
 		missing = append(missing, tells[right])
 	}
-	j.add(Note, "unread", "run the check with a user that may, for the mutexes themselves need no such right", nil,
-		"the server's user may not read: %s", strings.Join(missing, "; "))
+	j.add(Note, "unread", "run the check with a user that has these rights, which the mutexes themselves don't need", nil,
+		"could not be read: %s", strings.Join(missing, "; "))
 }

@@ -103,6 +103,13 @@ func TestJudgement(t *testing.T) {
 			s.DataAge, r.RestartGuard, s.Denied = nil, true, []Right{{"A", "get", engine.BirthKey, true}}
 		}, "error acl"},
 
+		"counters for ever": {func(n *node, s *Server, r *resident) {
+			r.Fencing, r.FencingMemory, r.literal = true, engine.Forever, false
+		}, "note counters-kept"},
+		"a counter for ever": {func(n *node, s *Server, r *resident) { r.Fencing, r.FencingMemory = true, engine.Forever }, ""},
+		"a cluster that refuses": {func(n *node, s *Server, r *resident) {
+			n.Kind, n.replicas, n.Cluster, s.Write = "cluster", 1, &Cluster{State: "fail", Slots: slots}, "CLUSTERDOWN"
+		}, "error cluster-down"},
 		"a hash at the key":     {func(n *node, s *Server, r *resident) { s.Odd = []OddKey{{"A", "k", "wrong-type"}} }, "error wrong-type"},
 		"a text at the counter": {func(n *node, s *Server, r *resident) { s.Odd = []OddKey{{"A", "k", "wrong-counter"}} }, "error wrong-counter"},
 		"a lock for ever":       {func(n *node, s *Server, r *resident) { s.Odd = []OddKey{{"A", "k", "no-expiration"}} }, "warning no-expiration"},

@@ -123,7 +123,8 @@ func tlsTrouble(err error, t *Trouble) bool {
 
 // closer looks closer at a server that could not be greeted: whether it speaks TLS and was not asked to, or the other way
 // round. Neither sends it anything that is secret.
-func closer(ctx context.Context, o *redis.Options, addr string, err error, t *Trouble) *Trouble {
+func (n *node) closer(ctx context.Context, addr string, err error, t *Trouble) *Trouble {
+	o := n.at.Options().Redis
 	if o.Network == "unix" || isReply(err) {
 		return t
 	}
@@ -147,9 +148,9 @@ func closer(ctx context.Context, o *redis.Options, addr string, err error, t *Tr
 		// A server that doesn't want the connection says why unasked, and closes it: what is sent to it meanwhile may break off.
 		conn.SetReadDeadline(time.Now().Add(unasked))
 		answer := make([]byte, 512)
-		if n, _ := conn.Read(answer); n > 1 && answer[0] == '-' {
-			text, _, _ := strings.Cut(string(answer[1:n]), "\r\n")
-			return troubleOf(reply(text), nil, 0)
+		if length, _ := conn.Read(answer); length > 1 && answer[0] == '-' {
+			text, _, _ := strings.Cut(string(answer[1:length]), "\r\n")
+			return troubleOf(reply(text), n.secrets, 0)
 		}
 		conn.SetReadDeadline(time.Time{})
 		if tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil {
@@ -158,7 +159,7 @@ func closer(ctx context.Context, o *redis.Options, addr string, err error, t *Tr
 	case o.TLSConfig != nil && t.Code == "unreachable":
 		answer := make([]byte, 1)
 		conn.Write([]byte("PING\r\n"))
-		if n, _ := conn.Read(answer); n == 1 && (answer[0] == '+' || answer[0] == '-') {
+		if length, _ := conn.Read(answer); length == 1 && (answer[0] == '+' || answer[0] == '-') {
 			return &Trouble{"tls", noTLS, noTLSHint}
 		}
 	}

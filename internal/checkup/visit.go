@@ -41,7 +41,7 @@ func (n *node) look(ctx context.Context, addr string, timeout time.Duration) (s 
 	defer v.client.Close()
 	err := v.tour(ctx)
 	if err != nil && v.Trouble == nil {
-		v.Trouble = closer(ctx, n.at.Options().Redis, addr, err, troubleOf(err, n.secrets, timeout))
+		v.Trouble = n.closer(ctx, addr, err, troubleOf(err, n.secrets, timeout))
 	}
 	return v.Server
 }
@@ -293,6 +293,10 @@ func (v *visitor) write(ctx context.Context) error {
 		err := v.client.Do(ctx, "set", r.key, "x", "nx", "xx", "px", 1).Err()
 		if err != nil && !isReply(err) && !errors.Is(err, redis.Nil) {
 			return err
+		}
+		denied := Right{Mutex: r.Name, Command: "set", Object: clean(r.key), Needed: true}
+		if err != nil && strings.HasPrefix(err.Error(), "NOPERM") && !slices.Contains(v.Denied, denied) {
+			v.Denied = append(v.Denied, denied)
 		}
 		for _, code := range writeRefusals {
 			if err != nil && strings.HasPrefix(err.Error(), code.begins) {

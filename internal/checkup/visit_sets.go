@@ -43,7 +43,7 @@ func (n *node) askSentinels(ctx context.Context, timeout time.Duration) []Sentin
 		defer client.Close()
 		err := guarded(func() error { return s.ask(ctx, client, o.Sentinel.Master) })
 		if err != nil {
-			s.Trouble = closer(ctx, o.Redis, o.Sentinel.Addrs[i], err, troubleOf(err, n.secrets, timeout))
+			s.Trouble = n.closer(ctx, o.Sentinel.Addrs[i], err, troubleOf(err, n.secrets, timeout))
 		}
 	})
 	return all
@@ -60,7 +60,7 @@ func (s *Sentinel) ask(ctx context.Context, client *redis.SentinelClient, name s
 		return err
 	}
 	s.Reachable = true
-	if len(at) == 2 {
+	if len(at) == 2 && clean(at[0]+at[1]) == at[0]+at[1] {
 		s.Master = net.JoinHostPort(at[0], at[1])
 	}
 	about, err := client.Master(ctx, name).Result()
@@ -108,7 +108,7 @@ func (n *node) askCluster(ctx context.Context, timeout time.Duration) *Cluster {
 		client := n.at.VisitServer(ctx, o.Cluster[i], timeout)
 		defer client.Close()
 		if err := guarded(func() error { return c.ask(ctx, client, o.Cluster[i]) }); err != nil {
-			c.Trouble = closer(ctx, o.Redis, o.Cluster[i], err, troubleOf(err, n.secrets, timeout))
+			c.Trouble = n.closer(ctx, o.Cluster[i], err, troubleOf(err, n.secrets, timeout))
 			if isReply(err) && strings.Contains(err.Error(), "cluster support disabled") {
 				c.Trouble = &Trouble{"no-cluster", "the server is not one of a Redis Cluster", "begin the URL with redis://"}
 			}
@@ -170,5 +170,5 @@ func masterOf(slots any, asked string) (addr string, ok bool) {
 	if host == "" || host == "?" {
 		host = asked
 	}
-	return net.JoinHostPort(host, strconv.FormatInt(port, 10)), ok
+	return net.JoinHostPort(host, strconv.FormatInt(port, 10)), ok && clean(host) == host
 }
