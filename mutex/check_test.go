@@ -3,10 +3,13 @@ package mutex_test
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/mutexgen/mutexgen/internal/redistest"
 	"github.com/mutexgen/mutexgen/mutex"
@@ -63,6 +66,40 @@ func TestCheckTakesOneNodeOfSeveralMutexesAsOne(t *testing.T) {
 	report := set.Check(t.Context())
 	if len(report.Nodes) != 2 || !reflect.DeepEqual(report.Nodes[0].Mutexes, []string{"Counter", "Other"}) || !report.Healthy() {
 		t.Errorf("%+v", report)
+	}
+}
+
+func TestCheckGoesTheApplicationsOwnWay(t *testing.T) {
+	socket := t.TempDir() + "/redis.sock"
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always", "--unixsocket", socket)
+	d := on("unix://" + socket)
+	set := open(t, d)
+	if report := set.Check(t.Context()); !report.Healthy() || len(report.Findings) > 0 || report.Nodes[0].Servers[0].RunID == "" {
+		t.Errorf("a socket: %+v", report)
+	}
+	dial := mutex.WithRedisOptions(func(_ string, o *redis.Options) {
+		o.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) { return net.Dial("tcp", server.Addr()) }
+	})
+	if report := open(t, on("redis://nowhere.invalid"), dial).Check(t.Context()); !report.Healthy() || len(report.Findings) > 0 {
+		t.Errorf("a dialer of one's own: %+v", report)
+	}
+	end := make(chan struct{})
+	stuck := mutex.WithRedisOptions(func(_ string, o *redis.Options) {
+		o.Dialer = func(context.Context, string, string) (net.Conn, error) { <-end; return nil, net.ErrClosed }
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	report := open(t, on(server.URL()), stuck).Check(ctx)
+	if took := time.Since(begin); took > soon || report.Healthy() || report.Findings[0].Code != "unreachable" {
+		t.Errorf("a dialer that never returns: %v, %+v", took, report)
+	}
+	close(end)
+	refused := mutex.WithRedisOptions(func(_ string, o *redis.Options) {
+		o.OnConnect = func(context.Context, *redis.Conn) error { panic("no") }
+	})
+	if report := open(t, on(server.URL()), refused).Check(t.Context()); report.Healthy() {
+		t.Errorf("a hook that panics: %+v", report)
 	}
 }
 

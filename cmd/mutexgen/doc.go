@@ -213,7 +213,7 @@
 //	-timeout d      how long to wait for servers that don't answer
 //	-format name    how findings are written: text, json or github
 //
-// It takes no lock and writes nothing. Of each server it tells the version, the role, the time that it takes to answer, how far
+// It takes no lock and writes nothing; what its user may not read stands in the server's ACL LOG afterwards. Of each server it tells the version, the role, the time that it takes to answer, how far
 // its clock is off, what it keeps on disk, and what it does when its memory is full; and it looks what the user may do, whether
 // two servers of a quorum are one, and whether the sentinels or the servers of a cluster are all there. What it finds is
 //

@@ -125,19 +125,13 @@ func tlsTrouble(err error, t *Trouble) bool {
 // round. Neither sends it anything that is secret.
 func (n *node) closer(ctx context.Context, addr string, err error, t *Trouble) *Trouble {
 	o := n.at.Options().Redis
-	if o.Network == "unix" || isReply(err) {
+	if o.Network == "unix" || o.Dialer != nil || isReply(err) { // what a dialer of the application's does, nobody knows
 		return t
 	}
 	if addr == "" {
 		addr = o.Addr
 	}
-	dial := o.Dialer
-	if dial == nil {
-		dial = (&net.Dialer{}).DialContext
-	} else if o.TLSConfig != nil { // which the application's dialer has seen to
-		return t
-	}
-	conn, failed := dial(ctx, "tcp", addr)
+	conn, failed := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if failed != nil {
 		return t
 	}
