@@ -391,6 +391,9 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		"a command that was taken away": {want: "error missing-command", third: func(t *testing.T) string {
 			return soundServer(t, "--rename-command", "DEL", "").URL()
 		}},
+		"a command that only helps": {want: "warning missing-command", third: func(t *testing.T) string {
+			return soundServer(t, "--rename-command", "MGET", "").URL()
+		}},
 		"no scripts at all": {want: "error missing-command", third: func(t *testing.T) string {
 			return soundServer(t, "--rename-command", "EVAL", "").URL()
 		}},
@@ -411,6 +414,7 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var third string
 			if test.third != nil {
 				third = test.third(t)

@@ -22,21 +22,18 @@ func judge(f facts) []Finding {
 }
 
 func judgeNode(n *node) []Finding {
+	var findings []Finding
+	fatal := false
 	switch n.Kind {
 	case "sentinel":
-		if found, fatal := judgeSentinels(n); fatal {
-			return found
-		} else {
-			return append(found, judgeServers(n)...)
-		}
+		findings, fatal = judgeSentinels(n)
 	case "cluster":
-		if found, fatal := judgeCluster(n); fatal {
-			return found
-		} else {
-			return append(found, judgeServers(n)...)
-		}
+		findings, fatal = judgeCluster(n)
 	}
-	return judgeServers(n)
+	if fatal {
+		return findings
+	}
+	return append(findings, judgeServers(n)...)
 }
 
 func judgeServers(n *node) []Finding {
@@ -131,7 +128,15 @@ func versionOf(text string) []int {
 
 func (j *judgement) rights() {
 	if absent := j.server.Absent; len(absent) > 0 {
-		j.add(Error, "missing-command", "take back the rename-command of the server's configuration; a service that lacks them can't hold locks", nil,
+		severity := Warning
+		for _, r := range j.node.residents {
+			for _, n := range needs(r, j.node.replicas) {
+				if n.needed && slices.Contains(absent, n.command[0]) {
+					severity = Error
+				}
+			}
+		}
+		j.add(severity, "missing-command", "take back the rename-command of the server's configuration; a service that lacks them is not fit for locks", nil,
 			"the server does not know: %s", strings.Join(absent, ", "))
 	}
 	if j.server.unchecked {

@@ -58,6 +58,7 @@ func TestJudgement(t *testing.T) {
 		"rights of another":         {func(n *node, s *Server, r *resident) { s.Denied = []Right{{"B", "publish", "c", false}} }, ""},
 		"rights that nobody tells":  {func(n *node, s *Server, r *resident) { s.unchecked = true }, "note rights-unchecked"},
 		"commands that are missing": {func(n *node, s *Server, r *resident) { s.Absent = []string{"del"} }, "error missing-command"},
+		"commands that help":        {func(n *node, s *Server, r *resident) { s.Absent = []string{"pubsub numsub", "mget"} }, "warning missing-command"},
 
 		"allkeys":               {func(n *node, s *Server, r *resident) { s.Memory.Policy = "allkeys-lfu" }, "error eviction"},
 		"volatile":              {func(n *node, s *Server, r *resident) { s.Memory.Policy = "volatile-lru" }, "error eviction"},

@@ -30,7 +30,7 @@ func (n *node) visit(ctx context.Context, timeout time.Duration) {
 
 // look visits one server of the node.
 func (n *node) look(ctx context.Context, addr string, timeout time.Duration) (s Server) {
-	v := &visitor{node: n, timeout: timeout, Server: Server{Addr: addr, Replicas: -1}}
+	v := &visitor{node: n, Server: Server{Addr: addr, Replicas: -1}}
 	if addr == "" {
 		v.Addr = clean(n.at.Options().Redis.Addr)
 	}
@@ -46,9 +46,8 @@ func (n *node) look(ctx context.Context, addr string, timeout time.Duration) (s 
 // visitor is one visit of one server.
 type visitor struct {
 	Server
-	node    *node
-	client  *redis.Client
-	timeout time.Duration
+	node   *node
+	client *redis.Client
 }
 
 // tour asks one thing after the other until something keeps it from going on. go-redis panics at lengths beyond all memory,
@@ -82,8 +81,11 @@ func (v *visitor) greet(ctx context.Context) error {
 	}
 	v.Reachable = true
 	if err != nil {
-		// A user who may not ping, and a server that takes no writes, may be looked at all the same.
-		if text := err.Error(); !strings.HasPrefix(text, "NOPERM") && !strings.HasPrefix(text, "MISCONF") || strings.Contains(text, "select") {
+		// A user who may not ping, a server that knows no ping, and one that takes no writes can be looked at all the same.
+		text := err.Error()
+		passes := strings.HasPrefix(text, "NOPERM") && !strings.Contains(text, "select") || strings.HasPrefix(text, "MISCONF") ||
+			strings.HasPrefix(text, "ERR unknown command")
+		if !passes {
 			return err
 		}
 	}
