@@ -3,6 +3,7 @@ package checkup
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -32,60 +33,20 @@ func Scan(ctx context.Context, m Mutex, limit int) (keys []string, more bool, er
 			}
 		}
 	}
-	found := make([]map[string]bool, len(nodes))
-	unfinished := make([]bool, len(nodes))
+	scans := make([]scan, len(nodes))
 	errs := make([]error, len(nodes))
 	together(len(nodes), func(i int) {
-		found[i] = make(map[string]bool)
-		client, err := connect(ctx, nodes[i], longest)
-		if err != nil {
-			errs[i] = &ScanError{Node: clean(nodes[i].Name()), Trouble: *troubleOf(err, newNode(nodes[i]).secrets, longest)}
-			return
-		}
-		defer client.Close()
-		var mu sync.Mutex // guards found[i] and unfinished[i]: the masters of a cluster are asked side by side
-		scan := func(ctx context.Context, one *redis.Client) error {
-			var cursor uint64
-			for seen := 0; ; seen += scanStep {
-				page, next, err := one.Scan(ctx, cursor, template.glob(), scanStep).Result()
-				if err != nil {
-					return err
-				}
-				mu.Lock()
-				for _, key := range page {
-					if fits.MatchString(key) && !isOurs(key) {
-						found[i][key] = true
-					}
-				}
-				enough := len(found[i]) > limit || seen >= mostScanned
-				unfinished[i] = unfinished[i] || enough && next != 0
-				mu.Unlock()
-				if cursor = next; cursor == 0 || enough {
-					return nil
-				}
-			}
-		}
-		err = guarded(func() error {
-			switch c := client.(type) {
-			case *redis.ClusterClient:
-				return c.ForEachMaster(ctx, func(ctx context.Context, one *redis.Client) error {
-					return guarded(func() error { return scan(ctx, one) })
-				})
-			case *redis.Client:
-				return scan(ctx, c)
-			}
-			return nil
-		})
-		if err != nil {
+		scans[i] = scan{glob: template.glob(), fits: fits, limit: limit, found: make(map[string]bool)}
+		if err := guarded(func() error { return scans[i].node(ctx, nodes[i]) }); err != nil {
 			errs[i] = &ScanError{Node: clean(nodes[i].Name()), Trouble: *troubleOf(err, newNode(nodes[i]).secrets, longest)}
 		}
 	})
 	all := make(map[string]bool)
-	for i := range nodes {
-		for key := range found[i] {
+	for i := range scans {
+		for key := range scans[i].found {
 			all[key] = true
 		}
-		more = more || unfinished[i]
+		more = more || scans[i].unfinished
 	}
 	for key := range all {
 		keys = append(keys, key)
@@ -95,6 +56,61 @@ func Scan(ctx context.Context, m Mutex, limit int) (keys []string, more bool, er
 		keys, more = keys[:limit], true
 	}
 	return keys, more, errors.Join(errs...)
+}
+
+// scan is one of a node.
+type scan struct {
+	glob  string
+	fits  *regexp.Regexp
+	limit int
+
+	mu         sync.Mutex // guards what follows: the masters of a cluster are asked side by side
+	found      map[string]bool
+	unfinished bool
+}
+
+func (s *scan) node(ctx context.Context, n *engine.Node) error {
+	client, err := connect(ctx, n, longest)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	switch c := client.(type) {
+	case *redis.ClusterClient:
+		return c.ForEachMaster(ctx, func(ctx context.Context, one *redis.Client) error {
+			return guarded(func() error { return s.server(ctx, one) })
+		})
+	case *redis.Client:
+		return s.server(ctx, c)
+	}
+	return nil
+}
+
+func (s *scan) server(ctx context.Context, client *redis.Client) error {
+	var cursor uint64
+	for seen := 0; ; seen += scanStep {
+		page, next, err := client.Scan(ctx, cursor, s.glob, scanStep).Result()
+		if err != nil {
+			return err
+		}
+		if cursor = next; s.take(page, seen, next == 0) {
+			return nil
+		}
+	}
+}
+
+// take takes in a page of keys, and tells whether that was enough.
+func (s *scan) take(page []string, seen int, last bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range page {
+		if s.fits.MatchString(key) && !isOurs(key) {
+			s.found[key] = true
+		}
+	}
+	enough := len(s.found) > s.limit || seen >= mostScanned
+	s.unfinished = s.unfinished || enough && !last
+	return enough || last
 }
 
 // isOurs tells whether a key is no lock, but kept for locks: a fencing counter, or the birth key.
