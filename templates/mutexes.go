@@ -37,10 +37,17 @@ func emitAccessors(out *jen.File, source string) {
 	emitAccessor(out, "All", jen.Index().Qual(mutexPath, "Definition"))
 	emitComment(out.Group, "Held lists the locks that this process holds now.")
 	emitAccessor(out, "Held", jen.Index().Qual(mutexPath, "Held"))
+	emitComment(out.Group, "Check looks at every Redis server of the mutexes and reports what is wrong with it for locks, and what to "+
+		"do about it. It takes no lock and writes nothing.")
+	emitAccessor(out, "Check", jen.Op("*").Qual(mutexPath, "Report"), jen.Id("ctx").Qual("context", "Context"))
 }
 
-func emitAccessor(out *jen.File, name string, result jen.Code) {
-	out.Func().Params(jen.Id("m").Op("*").Id("Mutexes")).Id(name).Params().Add(result).Block(
-		jen.Return(jen.Id("m").Dot("set").Dot(name).Call()))
+func emitAccessor(out *jen.File, name string, result jen.Code, parameters ...jen.Code) {
+	var arguments []jen.Code
+	if len(parameters) > 0 {
+		arguments = append(arguments, jen.Id("ctx"))
+	}
+	out.Func().Params(jen.Id("m").Op("*").Id("Mutexes")).Id(name).Params(parameters...).Add(result).Block(
+		jen.Return(jen.Id("m").Dot("set").Dot(name).Call(arguments...)))
 	out.Line()
 }

@@ -118,6 +118,9 @@ func Look(ctx context.Context, m *engine.Mutex, keys []string) []Status {
 	return statuses
 }
 
+// stranger stands for whoever holds a key that is no string. No owner value begins so: it has a zero byte.
+const stranger = "\x00"
+
 // connect returns a client of the server, or servers, that a lock on the node would be on.
 func connect(ctx context.Context, at *engine.Node, timeout time.Duration) (redis.UniversalClient, error) {
 	n := newNode(at)
@@ -144,7 +147,7 @@ func (v *KeyVote) ask(ctx context.Context, client redis.UniversalClient, key str
 	v.Remaining, v.Token, v.owner = l.left, l.counter, l.owner
 	switch {
 	case l.wrongType:
-		v.State = "wrong-type"
+		v.State, v.owner = "wrong-type", stranger // as ExistsLock has it: another library's lock, a hash or the like
 	case !l.present:
 		v.State = "free"
 	default:
@@ -179,7 +182,7 @@ func (s *Status) count() {
 		switch v.State {
 		case "unreachable":
 			silent++
-		case "other":
+		case "other", "wrong-type":
 			votes[v.owner]++
 			if leader == "" || votes[v.owner] > votes[leader] {
 				leader = v.owner
@@ -189,8 +192,10 @@ func (s *Status) count() {
 	var lefts []time.Duration
 	for i := range s.Votes {
 		v := &s.Votes[i]
-		if v.State == "other" && v.owner == leader {
-			v.State = "held"
+		if (v.State == "other" || v.State == "wrong-type") && v.owner == leader {
+			if v.State == "other" {
+				v.State = "held"
+			}
 			s.Holder = v.Holder
 			lefts = append(lefts, v.Remaining)
 		}

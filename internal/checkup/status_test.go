@@ -10,7 +10,7 @@ func TestCountingVotes(t *testing.T) {
 	holds := func(owner string, left time.Duration) KeyVote {
 		return KeyVote{State: "other", owner: owner, Remaining: left, Holder: &Holder{owner, 1}, waiters: -1}
 	}
-	free, silent, wrong := KeyVote{State: "free", waiters: -1}, KeyVote{State: "unreachable", waiters: -1}, KeyVote{State: "wrong-type", waiters: -1}
+	free, silent, wrong := KeyVote{State: "free", waiters: -1}, KeyVote{State: "unreachable", waiters: -1}, KeyVote{State: "wrong-type", owner: stranger, Remaining: 4, waiters: -1}
 	for name, test := range map[string]struct {
 		votes     []KeyVote
 		state     State
@@ -21,7 +21,9 @@ func TestCountingVotes(t *testing.T) {
 		"one held":                        {[]KeyVote{holds("a", 5)}, Held, "a", 5},
 		"one held for ever":               {[]KeyVote{holds("a", ever)}, Held, "a", ever},
 		"one silent":                      {[]KeyVote{silent}, Unknown, "", 0},
-		"one wrong":                       {[]KeyVote{wrong}, Free, "", 0},
+		"one wrong":                       {[]KeyVote{wrong}, Held, "", 4},
+		"two of three wrong":              {[]KeyVote{wrong, free, wrong}, Held, "", 4},
+		"one wrong, one held, one free":   {[]KeyVote{wrong, holds("a", 5), free}, Free, "", 0},
 		"all three held":                  {[]KeyVote{holds("a", 5), holds("a", 9), holds("a", 7)}, Held, "a", 7},
 		"two of three held":               {[]KeyVote{holds("a", 5), free, holds("a", 9)}, Held, "a", 5},
 		"two of three held, one for ever": {[]KeyVote{holds("a", ever), free, holds("a", 9)}, Held, "a", 9},
