@@ -2,6 +2,7 @@ package otelmutex
 
 import (
 	"errors"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -12,12 +13,6 @@ const (
 	attributeMutex   = attribute.Key("mutex.name")
 	attributeOutcome = attribute.Key("mutex.outcome")
 	attributeNode    = attribute.Key("mutex.node")
-)
-
-// The boundaries of the histograms' buckets, in seconds. That of zero tells the acquires apart that did not wait at all.
-var (
-	waitBoundaries = []float64{0, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
-	holdBoundaries = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
 )
 
 // instruments are what the metrics are told to OpenTelemetry by.
@@ -41,9 +36,9 @@ func newInstruments(meter metric.Meter) (*instruments, error) {
 		errs = append(errs, err)
 		return g
 	}
-	histogram := func(name, description string, boundaries []float64) metric.Float64Histogram {
+	histogram := func(name, description string, boundaries []time.Duration) metric.Float64Histogram {
 		h, err := meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description),
-			metric.WithExplicitBucketBoundaries(boundaries...))
+			metric.WithExplicitBucketBoundaries(inSeconds(boundaries)...))
 		errs = append(errs, err)
 		return h
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/mutexgen/mutexgen/mutex"
 )
 
-// metrics are what is told of all mutexes. It counts in numbers of its own, which it tells when it is asked: a synchronous
-// counter of OpenTelemetry takes twenty times as long. Only the histograms are synchronous, because there are no others.
+// metrics are what is told of all mutexes. All that an event does is to add to atomic numbers, which are told when somebody
+// reads them: each instrument of OpenTelemetry that an event told at once would take twenty times as long.
 type metrics struct {
 	*instruments
 	nodes   nodes
@@ -46,10 +46,10 @@ func measure(t *mutex.Trace, meter metric.Meter) error {
 }
 
 // acquired takes the end of an acquire, with a lock or without.
-func (m *metrics) acquired(ctx context.Context, e mutex.Event) {
+func (m *metrics) acquired(_ context.Context, e mutex.Event) {
 	t := m.of(e.Mutex)
 	t.acquisitions.add(acquireOutcome(e.Err))
-	m.wait.Record(ctx, e.Waited.Seconds(), t.name...)
+	t.wait.add(e.Waited)
 }
 
 func (m *metrics) extended(_ context.Context, e mutex.Event) {
@@ -60,12 +60,12 @@ func (m *metrics) renewed(e mutex.Event) {
 	m.of(e.Mutex).renewals.add(renewOutcome(e.Err))
 }
 
-func (m *metrics) released(ctx context.Context, e mutex.Event) {
+func (m *metrics) released(_ context.Context, e mutex.Event) {
 	t := m.of(e.Mutex)
 	outcome := releaseOutcome(e.Err)
 	t.releases.add(outcome)
 	if outcome < heldUntilReleased {
-		m.hold.Record(ctx, e.Held.Seconds(), t.name...)
+		t.hold.add(e.Held)
 	}
 }
 
@@ -76,7 +76,7 @@ func (m *metrics) lost(e mutex.Event) {
 	} else {
 		t.lost.Add(1)
 	}
-	m.hold.Record(context.Background(), e.Held.Seconds(), t.name...)
+	t.hold.add(e.Held)
 }
 
 // of is the tally of a mutex.
@@ -97,16 +97,18 @@ func (m *metrics) of(name string) *tally {
 }
 
 // observe tells the numbers.
-func (m *metrics) observe(_ context.Context, o metric.Observer) error {
+func (m *metrics) observe(ctx context.Context, o metric.Observer) error {
 	for _, t := range *m.tallies.Load() {
-		// Those that ended first: a lock that is acquired meanwhile then counts as held, and not less than none.
-		ended := t.ended()
+		ended := t.ended() // first: what is acquired and released meanwhile then counts as held, and not as less than nothing
+		held := t.acquisitions.counts[gotLock].Load() - ended
 		t.acquisitions.observe(o, m.acquisitions)
 		t.releases.observe(o, m.releases)
 		t.renewals.observe(o, m.renewals)
 		t.extensions.observe(o, m.extensions)
 		o.ObserveInt64(m.losses, t.lost.Load(), t.observed)
-		o.ObserveInt64(m.held, max(t.acquisitions.counts[gotLock].Load()-ended, 0), t.observed)
+		o.ObserveInt64(m.held, held, t.observed)
+		t.wait.tell(ctx, m.wait, t.name)
+		t.hold.tell(ctx, m.hold, t.name)
 	}
 	m.nodes.observe(func(name metric.ObserveOption, up, quarantined int64) {
 		o.ObserveInt64(m.nodeUp, up, name)
@@ -117,11 +119,12 @@ func (m *metrics) observe(_ context.Context, o metric.Observer) error {
 
 // tally is what is counted of one mutex.
 type tally struct {
-	// name is the mutex's, as an attribute: in a slice of its own for the histograms, which so need not make one each time.
-	name     []metric.RecordOption
-	observed metric.ObserveOption
+	name     []metric.RecordOption // as an attribute
+	observed metric.ObserveOption  // the same
 
 	acquisitions, releases, renewals, extensions counters
+
+	wait, hold buckets
 
 	lost   atomic.Int64
 	closed atomic.Int64 // locks that Close ended
@@ -133,6 +136,7 @@ func newTally(name string) *tally {
 		name: []metric.RecordOption{set}, observed: set,
 		acquisitions: newCounters(name, acquireOutcomes), releases: newCounters(name, releaseOutcomes),
 		renewals: newCounters(name, renewOutcomes), extensions: newCounters(name, extendOutcomes),
+		wait: newBuckets(waitBoundaries), hold: newBuckets(holdBoundaries),
 	}
 }
 
