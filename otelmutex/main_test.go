@@ -179,6 +179,31 @@ func (m *meters) outcomes(name string) map[string]int64 {
 	return found
 }
 
+// labels are all attributes of all metrics.
+func (m *meters) labels() []attribute.KeyValue {
+	m.t.Helper()
+	var labels []attribute.KeyValue
+	for _, metric := range m.all() {
+		switch d := metric.Data.(type) {
+		case metricdata.Sum[int64]:
+			for _, point := range d.DataPoints {
+				labels = append(labels, point.Attributes.ToSlice()...)
+			}
+		case metricdata.Gauge[int64]:
+			for _, point := range d.DataPoints {
+				labels = append(labels, point.Attributes.ToSlice()...)
+			}
+		case metricdata.Histogram[float64]:
+			for _, point := range d.DataPoints {
+				labels = append(labels, point.Attributes.ToSlice()...)
+			}
+		default:
+			m.t.Fatalf("%s is a %T", metric.Name, d)
+		}
+	}
+	return labels
+}
+
 func set(attributes []string) attribute.Set {
 	var pairs []attribute.KeyValue
 	for i := 0; i < len(attributes); i += 2 {

@@ -52,8 +52,12 @@ type runKey struct{ of *spans }
 
 // follow has the trace's callbacks make spans, beside what they do.
 func follow(t *mutex.Trace, tracer trace.Tracer, keys bool) *mutex.Trace {
-	s := &spans{tracer: tracer, keys: keys, held: make(map[place][]*run)}
+	s := newSpans(tracer, keys)
 	return t.And(&mutex.Trace{Synchronize: s.synchronize, Waiting: s.waiting, Acquired: s.acquired, Refused: s.acquired, Lost: s.lost})
+}
+
+func newSpans(tracer trace.Tracer, keys bool) *spans {
+	return &spans{tracer: tracer, keys: keys, held: make(map[place][]*run)}
 }
 
 func (s *spans) synchronize(ctx context.Context, mutex, key string) (context.Context, func(error)) {
@@ -72,9 +76,6 @@ func (s *spans) synchronize(ctx context.Context, mutex, key string) (context.Con
 // current is the run that an event of an acquire belongs to; nil if that is one beside it: one within its function, or one
 // that is not part of a Synchronize.
 func (s *spans) current(ctx context.Context, e mutex.Event) *run {
-	if ctx == nil {
-		return nil
-	}
 	r, _ := ctx.Value(runKey{s}).(*run)
 	if r == nil || r.place != (place{e.Mutex, e.Key}) {
 		return nil
