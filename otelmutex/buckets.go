@@ -76,9 +76,11 @@ func (b *buckets) tell(ctx context.Context, h metric.Float64Histogram, attribute
 		mean := time.Duration(sum / n)
 		// One that is being added in between may be in the sum and not in the count yet. It must not carry the others into
 		// the next bucket, and counts later.
+		least := time.Duration(0)
 		if i > 0 {
-			mean = max(mean, b.boundaries[i-1]+1)
+			least = b.boundaries[i-1] + 1
 		}
+		mean = max(mean, least)
 		if i < len(b.boundaries) {
 			mean = min(mean, b.boundaries[i])
 		}
