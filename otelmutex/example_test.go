@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"net/http"
+	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel"
@@ -36,6 +39,30 @@ func ExampleNewTrace_prometheus() {
 	defer locks.Close()
 	http.Handle("/metrics", promhttp.Handler())
 	log.Fatal(http.ListenAndServe(":9464", nil))
+}
+
+// The log of what an operator should know.
+func Example_log() {
+	logger := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	locks, err := locks.Open(mutex.WithLogger(logger))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer locks.Close()
+}
+
+// Nodes that take their time, one question at a time.
+func Example_slowNodes() {
+	slow := &mutex.Trace{Vote: func(e mutex.Event) {
+		if e.Took > 100*time.Millisecond {
+			log.Printf("%s by %s took %v: %v", e.Op, e.Node, e.Took, e.Answer)
+		}
+	}}
+	locks, err := locks.Open(mutex.WithTrace(slow))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer locks.Close()
 }
 
 // Metrics and no spans, whatever the global tracer provider is, of a provider that is not the global one.
