@@ -8,10 +8,10 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// The boundaries of the buckets. That of zero tells the acquires apart that did not wait at all.
+// The boundaries of the buckets.
 var (
 	waitBoundaries = []time.Duration{
-		0, time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
+		time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
 		50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second,
 		2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute,
 	}
@@ -55,9 +55,7 @@ func (b *buckets) add(d time.Duration) {
 	for i < len(b.boundaries) && d > b.boundaries[i] {
 		i++
 	}
-	if d > 0 {
-		b.all[i].sum.Add(int64(d))
-	}
+	b.all[i].sum.Add(int64(d))
 	b.all[i].count.Add(1)
 }
 
@@ -86,7 +84,7 @@ func (b *buckets) tell(ctx context.Context, h metric.Float64Histogram, attribute
 		}
 		told := int64(0)
 		for told < n && (told%stride != 0 || ctx.Err() == nil) {
-			h.Record(ctx, mean.Seconds(), attributes...)
+			h.Record(context.Background(), mean.Seconds(), attributes...) // ctx is that of who reads, not of who waited or held
 			told++
 		}
 		from.count.Add(n - told)

@@ -64,9 +64,9 @@ func TestBucketsTellWhatAHistogramWouldHaveCounted(t *testing.T) {
 	}
 }
 
-func TestAWaitOrHoldBelowZeroIsZero(t *testing.T) {
-	h, read := histogram(t, waitBoundaries)
-	b := newBuckets(waitBoundaries)
+func TestADurationBelowZeroIsZero(t *testing.T) {
+	h, read := histogram(t, holdBoundaries)
+	b := newBuckets(holdBoundaries)
 	b.add(math.MinInt64)
 	b.tell(t.Context(), h, nil)
 	if got := read(); got.BucketCounts[0] != 1 || got.Sum != 0 {

@@ -51,7 +51,7 @@ func newInstruments(meter metric.Meter) (*instruments, error) {
 		nodeUp:       gauge("mutex.node.up", "{node}", "1 unless the node has stopped answering."),
 		nodeQuarantined: gauge("mutex.node.quarantined", "{node}",
 			"1 while the node does not vote because it is new, restarted, or its data was deleted."),
-		wait: histogram("mutex.wait.duration", "How long acquires waited, in line or between attempts.", waitBoundaries),
+		wait: histogram("mutex.wait.duration", "How long acquires waited that had to, in line or between attempts.", waitBoundaries),
 		hold: histogram("mutex.hold.duration", "How long locks were held.", holdBoundaries),
 	}
 	var err error

@@ -49,7 +49,9 @@ func measure(t *mutex.Trace, meter metric.Meter) error {
 func (m *metrics) acquired(_ context.Context, e mutex.Event) {
 	t := m.of(e.Mutex)
 	t.acquisitions.add(acquireOutcome(e.Err))
-	t.wait.add(e.Waited)
+	if e.Waited > 0 {
+		t.wait.add(e.Waited)
+	}
 }
 
 func (m *metrics) extended(_ context.Context, e mutex.Event) {
