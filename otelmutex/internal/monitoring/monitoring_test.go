@@ -12,6 +12,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ import (
 const docs = "../../../docs/"
 
 // exported is what otelmutex exports: the series' names and their labels as Prometheus gets them, by way of the exporter,
-// and the metrics as OpenTelemetry has them.
+// and the metrics as OpenTelemetry has them. Under a name and a label, with a space between, are the label's values.
 func exported(t *testing.T) (map[string][]string, []metricdata.Metrics) {
 	t.Helper()
 	registry, reader := prometheus.NewRegistry(), sdkmetric.NewManualReader()
@@ -66,6 +67,12 @@ func exported(t *testing.T) (map[string][]string, []metricdata.Metrics) {
 				if !slices.Contains(names, pair.GetName()) {
 					names = append(names, pair.GetName())
 				}
+				values := family.GetName() + " " + pair.GetName()
+				series[values] = append(series[values], pair.GetValue())
+			}
+			for _, bucket := range metric.GetHistogram().GetBucket() {
+				of := family.GetName() + "_bucket le"
+				series[of] = append(series[of], strconv.FormatFloat(bucket.GetUpperBound(), 'g', -1, 64))
 			}
 			if metric.GetHistogram() != nil {
 				series[family.GetName()+"_bucket"] = append(slices.Clone(names), "le")
@@ -103,6 +110,12 @@ func checkQuery(t *testing.T, where, query string, series map[string][]string) (
 			for _, matcher := range selector.LabelMatchers {
 				if matcher.Name != labels.MetricName && !slices.Contains(names, matcher.Name) {
 					t.Errorf("%s: %s has no label %s; it has %v", where, selector.Name, matcher.Name, names)
+				}
+				if bounds := series[selector.Name+" le"]; matcher.Name == "le" && !slices.ContainsFunc(bounds, matcher.Matches) {
+					t.Errorf("%s: no bucket has %s; they end at %v", where, matcher, bounds)
+				}
+				if matcher.Name == "mutex_outcome" && !slices.ContainsFunc(series[selector.Name+" mutex_outcome"], matcher.Matches) {
+					t.Errorf("%s: no outcome of %s is %s", where, selector.Name, matcher)
 				}
 			}
 			selected, known = append(selected, selector.Name), append(known, names...)
@@ -203,7 +216,7 @@ func TestTheDashboardShowsWhatIsExported(t *testing.T) {
 		}
 	}
 	for name := range series {
-		if !shown[name] && !strings.HasSuffix(name, "_sum") && name != "mutex_hold_duration_seconds_count" {
+		if !shown[name] && !strings.Contains(name, " ") && !strings.HasSuffix(name, "_sum") && name != "mutex_hold_duration_seconds_count" {
 			t.Errorf("no panel shows %s", name)
 		}
 	}
