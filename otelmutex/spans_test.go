@@ -108,7 +108,7 @@ func TestASynchronizeIsASpanOfTheCallers(t *testing.T) {
 		"mutex.key":           {},
 	} {
 		if got := value(span.Attributes(), key); got != want {
-			t.Errorf("%s is %v; want %v", key, got.Emit(), want.Emit())
+			t.Errorf("%s is %v; want %v", key, got.String(), want.String())
 		}
 	}
 	if token == 0 {
@@ -379,12 +379,12 @@ func TestTheKeyIsNowhereUnlessAskedFor(t *testing.T) {
 				look(span.Name())
 				look(span.Status().Description)
 				for _, a := range span.Attributes() {
-					look(a.Value.Emit())
+					look(a.Value.String())
 				}
 				for _, event := range span.Events() {
 					look(event.Name)
 					for _, a := range event.Attributes {
-						look(a.Value.Emit())
+						look(a.Value.String())
 					}
 				}
 			}
@@ -395,7 +395,7 @@ func TestTheKeyIsNowhereUnlessAskedFor(t *testing.T) {
 				t.Errorf("the key is shown %d times; want it on each span", shown)
 			}
 			for _, a := range metrics.labels() {
-				if strings.Contains(a.Value.Emit(), key) {
+				if strings.Contains(a.Value.String(), key) {
 					t.Errorf("the key is in the label %s", a.Key)
 				}
 			}

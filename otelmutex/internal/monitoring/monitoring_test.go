@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	exporter "go.opentelemetry.io/otel/exporters/prometheus"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -108,7 +107,7 @@ func checkQuery(t *testing.T, where, query string, series map[string][]string) (
 				t.Errorf("%s: there is no metric %s", where, selector.Name)
 			}
 			for _, matcher := range selector.LabelMatchers {
-				if matcher.Name != labels.MetricName && !slices.Contains(names, matcher.Name) {
+				if matcher.Name != "__name__" && !slices.Contains(names, matcher.Name) {
 					t.Errorf("%s: %s has no label %s; it has %v", where, selector.Name, matcher.Name, names)
 				}
 				if bounds := series[selector.Name+" le"]; matcher.Name == "le" && !slices.ContainsFunc(bounds, matcher.Matches) {
