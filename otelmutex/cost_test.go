@@ -114,7 +114,7 @@ type variant struct {
 
 func openFor(t *testing.T, server *redistest.Server, traces ...*mutex.Trace) *mutex.Set {
 	d := definition(server.URL())
-	d.Expiration = time.Minute
+	d.Expiration, d.NodeTimeout = time.Minute, 20*time.Second // for a machine that is busy with something else, after all
 	return open(t, []mutex.Definition{d}, traces...)
 }
 
