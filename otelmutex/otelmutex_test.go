@@ -20,7 +20,7 @@ import (
 	"github.com/mutexgen/mutexgen/otelmutex"
 )
 
-// set are the callbacks of a trace that there are.
+// callbacks are those of a trace that are not nil, by name.
 func callbacks(trace *mutex.Trace) map[string]bool {
 	found := make(map[string]bool)
 	for field, callback := range reflect.ValueOf(trace).Elem().Fields() {

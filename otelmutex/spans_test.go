@@ -406,7 +406,7 @@ func TestTheKeyIsNowhereUnlessAskedFor(t *testing.T) {
 	}
 }
 
-func TestSpansThatAreNotSampledCostNoMore(t *testing.T) {
+func TestASpanThatIsNotSampledIsHandedOnAllTheSame(t *testing.T) {
 	server := redistest.Start(t)
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()), sdktrace.WithSpanProcessor(spans))
