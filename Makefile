@@ -45,7 +45,8 @@ test-chaos:
 
 .PHONY: test-otelmutex
 test-otelmutex:
-	cd otelmutex && go vet ./... && go test -race ./...
+	cd otelmutex && go vet ./... && go test -race -count 1 ./...
+	cd otelmutex/internal/monitoring && go vet ./... && go test -count 1 ./...
 
 # Other libraries on our locks. What is not for Go is skipped on a machine without node or Python, see interop/README.md; with
 # MUTEXGEN_INTEROP=required it fails.
