@@ -274,9 +274,6 @@ func reference(t *testing.T) string {
 			t.Errorf("nothing is known of the kind of %s", f.Name)
 		}
 		fmt.Fprintf(&out, "### %s\n\n%s\n\n", code(f.Name), f.Markdown())
-		if f.NotYet != nil {
-			fmt.Fprintf(&out, "**Not yet**: %s; %s.\n\n", f.NotYet.Message, f.NotYet.Hint)
-		}
 		out.WriteString("| | |\n|---|---|\n")
 		for _, row := range rows(f) {
 			if row[1] != "" {

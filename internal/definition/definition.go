@@ -55,6 +55,9 @@ type Mutex struct {
 	FencingMemory time.Duration
 	RestartGuard  bool
 
+	// Replicas is how many replicas of a node must have acknowledged a lock before the node's vote counts.
+	Replicas int
+
 	// Position is where the definition's name stands.
 	Position Position
 

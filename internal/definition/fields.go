@@ -55,19 +55,8 @@ type Field struct {
 	OneOf string
 	// Foreign are the names that other libraries have for it, except those that differ in case or underscores only.
 	Foreign []string
-	// NotYet is set on a field that is read and checked, but not honoured by this version. To begin to honour it,
-	// remove this and give the field a set.
-	NotYet *NotYet
-
 	// set stores a value of the field's kind; nil where the field has no place in a Mutex.
 	set func(m *Mutex, value any)
-}
-
-// NotYet is what to say to who asks for something that this version does not have. It is an Error where going on without
-// it would pretend a safety that isn't there.
-type NotYet struct {
-	Severity
-	Message, Hint string
 }
 
 // Groups of Field.OneOf.
@@ -122,10 +111,12 @@ var fields = []Field{
 	},
 	{
 		Name: "url", Kind: URL, In: inBoth, OneOf: oneLocation,
-		Description: "One Redis node. ${VAR} and ${VAR:-default} are resolved when the application opens the mutexes.",
-		Examples:    []string{"${REDIS_URL:-redis://localhost:6379}", "rediss://cache.example.com:6380/1"},
-		Foreign:     []string{"address", "addr", "host", "redis_url", "uri"},
-		set:         func(m *Mutex, value any) { m.URL = value.(string) },
+		Description: "One Redis node: a server, a master that Redis Sentinels watch, or a Redis Cluster. ${VAR} and ${VAR:-default} are " +
+			"resolved when the application opens the mutexes.",
+		Examples: []string{"${REDIS_URL:-redis://localhost:6379}", "rediss://cache.example.com:6380/1",
+			"redis+sentinel://s1,s2,s3/mymaster", "redis+cluster://c1,c2,c3"},
+		Foreign: []string{"address", "addr", "host", "redis_url", "uri"},
+		set:     func(m *Mutex, value any) { m.URL = value.(string) },
 	},
 	{
 		Name: "servers", Kind: Servers, In: inBoth, OneOf: oneLocation,
@@ -284,11 +275,12 @@ var fields = []Field{
 	{
 		Name: "replicas", Kind: Count, In: inBoth,
 		Default: "0", Least: "0", Most: "1000",
-		Description: "How many replicas must acknowledge an acquire before it counts as the node's vote.",
-		Examples:    []string{"1"},
-		Foreign:     []string{"min_replicas", "wait_replicas"},
-		NotYet: &NotYet{Error, "replicas is not in this version yet: a node votes without its replicas",
-			"remove it, or write 0"},
+		Description: "How many replicas of a node must acknowledge a lock, within node_timeout, before the node's vote counts. It is for " +
+			"nodes that fail over to a replica (redis+sentinel://, redis+cluster://): else a replica that has not received a lock " +
+			"yet may become the master, and forget it. With fewer replicas than that, or too slow ones, nobody gets a lock.",
+		Examples: []string{"1"},
+		Foreign:  []string{"min_replicas", "wait_replicas"},
+		set:      func(m *Mutex, value any) { m.Replicas = value.(int) },
 	},
 }
 

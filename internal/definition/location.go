@@ -7,18 +7,38 @@ import (
 	"strings"
 )
 
-// node is what tells one node from another: server and database. What depends on variables is compared as it is written.
-func (p *parser) node(text string) string { return p.identity(text).String() }
-
-// Node is what tells the node of one URL from that of another. Where the URL depends on variables, Server is its text and
-// Database empty.
-type Node struct{ Server, Database string }
+// Node is what tells the node of one URL from that of another. Where the URL of one server depends on variables, Server is its
+// text and Database empty; elsewhere they stand in it as written.
+type Node struct {
+	// Server is host:port, or the path of a socket. Of a master that sentinels watch it is master-name@host:port,host:port, and
+	// of a Redis Cluster redis+cluster://host:port,host:port, with the hosts in order.
+	Server, Database string
+	// Master is the name of a master that sentinels watch; Hosts are those of the sentinels, or of the Redis Cluster, in the order
+	// of the URL.
+	Master string
+	Hosts  []string
+}
 
 func (n Node) String() string {
 	if n.Database == "" {
 		return n.Server
 	}
 	return n.Server + "/" + n.Database
+}
+
+// Places are texts of which two nodes have one in common if they are surely on the same server: for Redis Clusters, and for
+// masters of the same name, a host in common suffices.
+func (n Node) Places() []string {
+	if len(n.Hosts) == 0 {
+		return []string{n.Server}
+	}
+	places := slices.Clone(n.Hosts)
+	if n.Master != "" {
+		for i := range places {
+			places[i] = n.Master + "@" + places[i]
+		}
+	}
+	return places
 }
 
 func (p *parser) identity(text string) Node {
@@ -35,11 +55,15 @@ func (p *parser) identity(text string) Node {
 
 // NodeOf is the node that a URL names: redis://h, redis://:password@H:6379/0 and rediss://h?db=0 are one.
 func NodeOf(text string) Node {
+	name, _, _ := strings.Cut(text, "://")
+	if s := schemes[strings.ToLower(name)]; s.lists() {
+		return s.nodeOf(text)
+	}
 	u, err := url.Parse(text)
 	if err != nil || strings.Contains(text, "${") {
 		return Node{Server: text}
 	}
-	database := strings.Trim(u.Path, "/")
+	database := u.Path
 	server := strings.ToLower(u.Hostname())
 	if u.Scheme == "unix" {
 		server, database = u.Path, ""
@@ -53,8 +77,62 @@ func NodeOf(text string) Node {
 		}
 		server += ":" + port
 	}
-	if given := u.Query()["db"]; len(given) > 0 && given[len(given)-1] != "" { // it goes before that of the path, with go-redis
-		database = given[len(given)-1]
+	return Node{Server: server, Database: databaseOf(database, u.Query())}
+}
+
+// nodeOf is the node of a URL with a list of hosts.
+func (s scheme) nodeOf(text string) Node {
+	opaque, written := withoutReferences(text)
+	parts := cutURL(opaque)
+	var n Node
+	for host := range strings.SplitSeq(parts.hosts, ",") {
+		address := s.address(host)
+		if name, port := cutPort(host); port == "" && strings.Contains(name, variable) { // a variable may hold the port, too
+			address = name
+		}
+		if address = written(address); !slices.Contains(n.Hosts, address) {
+			n.Hosts = append(n.Hosts, address)
+		}
+	}
+	hosts := strings.Join(slices.Sorted(slices.Values(n.Hosts)), ",")
+	if s.kind == redisCluster {
+		n.Server, n.Database = "redis+cluster://"+hosts, "0"
+		return n
+	}
+	path := append(parts.segments(), "", "")
+	if name, err := url.PathUnescape(path[0]); err == nil {
+		n.Master = written(name)
+	}
+	query, _ := url.ParseQuery(strings.TrimPrefix(parts.query, "?"))
+	n.Server, n.Database = n.Master+"@"+hosts, written(databaseOf(path[1], query))
+	return n
+}
+
+// withoutReferences puts into the place of each reference a text in which nothing parts a URL; written puts them back.
+func withoutReferences(text string) (opaque string, written func(part string) string) {
+	var b strings.Builder
+	var pairs []string
+	for _, p := range Pieces(text) {
+		if !p.Reference {
+			b.WriteString(p.Literal)
+			continue
+		}
+		mark := variable + strconv.Itoa(len(pairs)) + variable
+		reference := "${" + p.Name + "}"
+		if p.Optional {
+			reference = "${" + p.Name + ":-" + p.Fallback + "}"
+		}
+		pairs = append(pairs, mark, reference)
+		b.WriteString(mark)
+	}
+	return b.String(), strings.NewReplacer(pairs...).Replace
+}
+
+// databaseOf is the database that a URL names in its path or, which goes before it with go-redis, behind the question mark.
+func databaseOf(path string, query url.Values) string {
+	database := strings.Trim(path, "/")
+	if given := lastOf(query["db"]); given != "" {
+		database = given
 	}
 	if number, err := strconv.Atoi(database); err == nil {
 		database = strconv.Itoa(number)
@@ -62,13 +140,13 @@ func NodeOf(text string) Node {
 	if database == "" {
 		database = "0"
 	}
-	return Node{server, database}
+	return database
 }
 
 // location is where a mutex's key may be: one group of nodes, or several, of which the key picks one.
 type location struct {
 	groups string   // the same for the same nodes in the same groups
-	nodes  []string // sorted
+	nodes  []string // the places of each with its database, sorted
 }
 
 func (p *parser) location(m *Mutex) location {
@@ -77,11 +155,14 @@ func (p *parser) location(m *Mutex) location {
 	for _, group := range m.Groups() {
 		var nodes []string
 		for _, server := range group {
-			nodes = append(nodes, p.node(server))
+			n := p.identity(server)
+			nodes = append(nodes, n.String())
+			for _, place := range n.Places() {
+				l.nodes = append(l.nodes, Node{Server: place, Database: n.Database}.String())
+			}
 		}
 		slices.Sort(nodes)
 		all.WriteString(strings.Join(nodes, " ") + "\n")
-		l.nodes = append(l.nodes, nodes...)
 	}
 	slices.Sort(l.nodes)
 	l.groups = all.String()

@@ -66,6 +66,7 @@ func (p *parser) mutexes(items []value, defaults settings) []*draft {
 		p.holds(d, own)
 		p.tokens(d, own)
 		p.guard(d, own)
+		p.replication(d)
 		drafts = append(drafts, d)
 	}
 	p.names(drafts)

@@ -84,15 +84,37 @@ func (p *parser) group(v value, what, hint string, seen placed) ([]string, bool)
 		}
 		ok = p.url(item) && ok
 		servers = append(servers, item.Value)
-		server := p.identity(item.Value).Server
-		if first, repeated := seen[server]; repeated && item.Value != "" {
-			p.report(Finding{Position: item.at, Message: "a server that is listed already",
-				Hint:    "the nodes must be independent: databases of one server fail together",
-				Related: []Related{{Position: first, Label: "the first one"}}})
-			ok = false
-			continue
-		}
-		seen[server] = item.at
+		ok = p.repeated(item, seen) && ok
 	}
 	return servers, ok
+}
+
+// repeated reports a server that is listed already, and takes down one that isn't.
+func (p *parser) repeated(item value, seen placed) (ok bool) {
+	if item.Value == "" {
+		return true
+	}
+	places := p.identity(item.Value).Places()
+	for _, place := range places {
+		if first, repeated := seen[place]; repeated {
+			p.report(Finding{Position: item.at, Message: "a server that is listed already",
+				Hint:    independentHint(p.identity(item.Value)),
+				Related: []Related{{Position: first, Label: "the first one"}}})
+			return false
+		}
+	}
+	for _, place := range places {
+		seen[place] = item.at
+	}
+	return true
+}
+
+func independentHint(n Node) string {
+	switch {
+	case n.Master != "":
+		return "the nodes must be independent: list masters of different names, with servers of their own"
+	case len(n.Hosts) > 0:
+		return "the nodes must be independent: the servers of one Redis Cluster are one node, which goes into url"
+	}
+	return "the nodes must be independent: databases of one server fail together"
 }

@@ -2,6 +2,7 @@ package definition
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -89,17 +90,50 @@ func TestFormatsHaveNames(t *testing.T) {
 }
 
 func TestANodeIsTheSameUnderManyURLs(t *testing.T) {
-	for url, want := range map[string]Node{
-		"redis://h":                   {"h:6379", "0"},
-		"redis://h/1?db=2":            {"h:6379", "2"},
-		"redis://u:p@H:6379/0":        {"h:6379", "0"},
-		"rediss://h:6380/3":           {"h:6380", "3"},
-		"redis://[::1]/2":             {"::1:6379", "2"},
-		"unix:///run/redis.sock?db=1": {"/run/redis.sock", "1"},
-		"${REDIS_URL}/1":              {"${REDIS_URL}/1", ""},
+	for url, want := range map[string]string{
+		"redis://h":                   "h:6379/0",
+		"redis://h/1?db=2":            "h:6379/2",
+		"redis://u:p@H:6379/0":        "h:6379/0",
+		"rediss://h:6380/3":           "h:6380/3",
+		"redis://[::1]/2":             "::1:6379/2",
+		"unix:///run/redis.sock?db=1": "/run/redis.sock/1",
+		"${REDIS_URL}/1":              "${REDIS_URL}/1",
+
+		"redis+sentinel://s1/m":                                   "m@s1:26379/0",
+		"REDISS+Sentinel://u:p@S2:26379,s1:1/m/3?ca_file=/a,b":    "m@s1:1,s2:26379/3",
+		"redis+sentinel://s1,s2,s1/m?db=4":                        "m@s1:26379,s2:26379/4",
+		"redis+sentinel://[::1],[::2]:1/m%2Dn/01":                 "m-n@[::1]:26379,[::2]:1/1",
+		"redis+sentinel://:${PW:-a@b/c}@${S1},${S2:-s:1}/${M}/0":  "${M}@${S1},${S2:-s:1}/0",
+		"redis+sentinel://${HOST}:1/m/${DB}?sentinel_password=pw": "m@${HOST}:1/${DB}",
+		"redis+cluster://c2,c1:7000":                              "redis+cluster://c1:7000,c2:6379/0",
+		"rediss+cluster://u:p@C1/0?server_name=x":                 "redis+cluster://c1:6379/0",
 	} {
-		if got := NodeOf(url); got != want {
-			t.Errorf("NodeOf(%q) is %+v, not %+v", url, got, want)
+		if got := NodeOf(url); got.String() != want {
+			t.Errorf("NodeOf(%q) is %s, not %s", url, got, want)
+		}
+	}
+}
+
+func TestNodesOnOneServerHaveAPlaceInCommon(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"redis://h", "redis://h/1", true},
+		{"redis://h", "redis://i", false},
+		{"redis+sentinel://s1,s2/m", "redis+sentinel://s3,s2/m/1", true},
+		{"redis+sentinel://s1,s2/m", "redis+sentinel://s1,s2/n", false},
+		{"redis+sentinel://s1,s2/m", "redis+sentinel://s3,s4/m", false},
+		{"redis+sentinel://s1/m", "redis://s1:26379", false},
+		{"redis+sentinel://${A},${B}/m", "redis+sentinel://:${PW}@${B},${C}/m", true},
+		{"redis+sentinel://${A}/m", "redis+sentinel://${B}/m", false},
+		{"redis+cluster://c1,c2", "redis+cluster://c2,c3", true},
+		{"redis+cluster://c1,c2", "redis+cluster://c3,c4", false},
+		{"redis+cluster://c1,c2", "redis://c2/0", true},
+	} {
+		a, b := NodeOf(test.a), NodeOf(test.b)
+		if got := slices.ContainsFunc(a.Places(), func(place string) bool { return slices.Contains(b.Places(), place) }); got != test.want {
+			t.Errorf("%s and %s: %v", test.a, test.b, got)
 		}
 	}
 }

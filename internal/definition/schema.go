@@ -98,14 +98,11 @@ func fieldSchema(f *Field) object {
 		all = append(all, member{"default", f.valueOf(f.Default)})
 		values = object{{"allOf", list{values}}}
 	}
-	if examples != nil && !f.refused() && f.Kind != Cluster { // editors insert them, and a list of lists wrongly
+	if examples != nil && f.Kind != Cluster { // editors insert them, and a list of lists wrongly
 		all = append(all, member{"examples", examples})
 	}
 	return append(all, values...)
 }
-
-// refused says whether this version takes no value that asks for something.
-func (f *Field) refused() bool { return f.NotYet != nil && f.NotYet.Severity == Error }
 
 func (f *Field) markdownDescription() string {
 	var out strings.Builder
@@ -124,9 +121,6 @@ func (f *Field) markdownDescription() string {
 	}
 	if f.Kind == Cluster {
 		fmt.Fprintf(&out, "\n\nExample: `%s`", strings.Join(f.Examples, "`, `"))
-	}
-	if f.NotYet != nil {
-		fmt.Fprintf(&out, "\n\nNot yet: %s.", f.NotYet.Message)
 	}
 	fmt.Fprintf(&out, "\n\n[Reference](%s%s)", reference, f.Name)
 	return out.String()

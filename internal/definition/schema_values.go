@@ -20,23 +20,13 @@ const (
 	visible      = `[^\x00-\x20\x7f]`
 	identifier   = `[^` + notASCIIWord + `0-9][^` + notASCIIWord + `]*`
 	exported     = `[^` + notASCIIWord + `0-9_a-z][^` + notASCIIWord + `]*`
-	scheme       = `([Rr][Ee][Dd][Ii][Ss][Ss]?|[Uu][Nn][Ii][Xx])://`
+	urlScheme    = `([Rr][Ee][Dd][Ii][Ss][Ss]?(\+([Ss][Ee][Nn][Tt][Ii][Nn][Ee][Ll]|[Cc][Ll][Uu][Ss][Tt][Ee][Rr]))?|[Uu][Nn][Ii][Xx])://`
 	variableRef  = `\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^\}]*)?\}`
 	parameter    = `\{[a-z][A-Za-z0-9_]*:(string|int|int64|uint64|bool|[-A-Za-z0-9._~+/]+\.` + exported + `)\}`
 )
 
 // valueSchema allows the values of a field.
 func valueSchema(f *Field) object {
-	values := kindSchema(f)
-	if f.refused() {
-		asked := map[Kind]object{Count: {{"type", "integer"}, {"exclusiveMinimum", 0}}, Switch: {{"enum", list{true, "on"}}},
-			OnOff: {{"enum", list{true, "on"}}}}[f.Kind]
-		values = object{{"allOf", list{values, refused(asked, f.NotYet.Message+"; "+f.NotYet.Hint)}}}
-	}
-	return values
-}
-
-func kindSchema(f *Field) object {
 	switch f.Kind {
 	case Version:
 		return object{{"const", 1}}
@@ -104,8 +94,9 @@ func refused(condition object, message string) object {
 
 func urlSchema() object {
 	return slices.Concat(
-		text(4096, `^(`+scheme+visible+`*|`+visible+`*\$\{`+visible+`*)$`,
-			"a URL: redis://localhost:6379, rediss:// (with TLS), unix:///path/to/socket, or one with ${VAR} in it"),
+		text(4096, `^(`+urlScheme+visible+`*|`+visible+`*\$\{`+visible+`*)$`,
+			"a URL: redis://localhost:6379, rediss:// (with TLS), unix:///path/to/socket, redis+sentinel://host,host/master-name, "+
+				"redis+cluster://host,host, or one with ${VAR} in it"),
 		object{{"allOf", list{text(0, `^([^$]|\$[^\{]|`+variableRef+`)*\$?$`, "write ${VAR} or ${VAR:-default}")}}})
 }
 

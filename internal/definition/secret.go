@@ -40,7 +40,13 @@ func secretSpans(line string) []span {
 			}
 		}
 	}
-	for _, match := range portPattern.FindAllStringSubmatchIndex(line, -1) {
+	ports := portPattern.FindAllStringSubmatchIndex(line, -1)
+	if begin := afterSlashes(line, 0); begin >= 0 {
+		for _, match := range nextPortPattern.FindAllStringSubmatchIndex(line[begin:], -1) {
+			ports = append(ports, []int{0, 0, begin + match[2], begin + match[3]})
+		}
+	}
+	for _, match := range ports {
 		if text := line[match[2]:match[3]]; !isVariable(text) && !isAddress(text) {
 			spans = append(spans, span{match[2], match[3]})
 		}
@@ -50,9 +56,12 @@ func secretSpans(line string) []span {
 
 // secretPatterns are passwords that do not stand between the colon and the @ of a URL, each as the group of a match.
 var secretPatterns = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)[?&](?:pass|password|passwd|pwd|secret|token|auth)=([^&\s"']+)`),
+	regexp.MustCompile(`(?i)[?&]\w*(?:pass|pwd|secret|token|auth)\w*=([^&\s"']+)`),
 	regexp.MustCompile(`\$\{[^{}]*\}:([^\s"']+)@`), // behind a variable that holds the beginning of a URL
 }
+
+// nextPortPattern is the same behind a comma of a list of hosts.
+var nextPortPattern = regexp.MustCompile(`,(?:\$\{[^{}]*\}|\[[^\]]*\]|[^\s"':/?@,\[\]{}])+:((?:\$\{[^{}]*\}|[^\s"'/?@,\]{}])+)`)
 
 // portPattern is what stands where the port should be, in a URL without an @.
 var portPattern = regexp.MustCompile(`://(?:\$\{[^{}]*\}|\[[^\]]*\]|[^\s"':/?@,\[\]{}])*:((?:\$\{[^{}]*\}|[^\s"'/?@,\]{}])+)`)

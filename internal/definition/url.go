@@ -7,11 +7,17 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
 )
 
 // url checks the URL of a node as far as it can be known before the application opens it.
 func (p *parser) url(v value) bool {
-	ok := p.problems(v, checkURL(v.Value))
+	problems := checkURL(v.Value)
+	if len(problems) > 0 && p.cutByComma(v) {
+		problems[0].hint = "in [ ] and { } a URL with a comma in it needs quotes"
+	}
+	ok := p.problems(v, problems)
 	if !hasPassword(v.Value) {
 		return ok
 	}
@@ -25,8 +31,21 @@ func (p *parser) url(v value) bool {
 	return ok
 }
 
-// variable stands in an expanded URL for a reference without a default.
-const variable = "\x00"
+// cutByComma says whether a value without quotes begins or ends at a comma without a blank behind it, as the parts of a list of
+// hosts do that YAML takes for a list of its own.
+func (p *parser) cutByComma(v value) bool {
+	line, ok := p.source.line(v.Line)
+	if !ok || v.aliased || v.Kind != yaml.ScalarNode || v.Style != 0 {
+		return false
+	}
+	before, behind := line[:offsetOf(line, v.Column)], line[offsetOf(line, v.Column):]
+	rest, ok := strings.CutPrefix(behind, v.Value)
+	if strings.HasSuffix(before, ",") || !ok {
+		return ok
+	}
+	rest, ok = strings.CutPrefix(rest, ",")
+	return ok && rest != "" && rest[0] != ' ' && rest[0] != '\t'
+}
 
 // checkURL is pure, and its messages never quote the URL: there may be a password in it.
 func checkURL(text string) []problem {
@@ -42,164 +61,153 @@ func checkURL(text string) []problem {
 			return []problem{{Error, utf8.RuneCountInString(text[:offset]), "a space or control character in the URL", ""}}
 		}
 	}
-	expanded, problems := expand(text)
+	e, problems := expand(text)
 	if len(problems) > 0 {
 		return problems
 	}
 	wrong := func(message, hint string) []problem { return []problem{{Error, 0, message, hint}} }
-	known := !strings.Contains(expanded, variable)
-	scheme, _, ok := strings.Cut(expanded, "://")
+	name, _, ok := strings.Cut(e.text, "://")
+	known := !strings.Contains(e.text, variable)
 	switch {
-	case expanded == "":
+	case e.text == "":
 		return wrong("the URL is empty where its variables are not set", "a variable that must be set is written ${VAR}")
-	case !ok && !known:
+	case !ok && !known, strings.Contains(name, variable):
 		return nil
 	case !ok && strings.HasPrefix(text, "$"):
 		return wrong("not a URL", "a variable is written ${VAR} or ${VAR:-default}")
 	case !ok:
 		return wrong("not a URL", "for example redis://localhost:6379")
-	case strings.Contains(scheme, variable):
-		return nil
 	}
-	scheme = strings.ToLower(scheme)
+	name = strings.ToLower(name)
+	s, supported := schemes[name]
 	switch {
-	case scheme == "redis", scheme == "rediss", scheme == "unix":
-	case strings.Contains(scheme, "sentinel"):
-		return wrong("Redis Sentinel is not in this version yet",
-			"list independent nodes in servers: redis://, rediss:// or unix://")
-	case strings.Contains(scheme, "cluster"):
-		return wrong("Redis Cluster is not in this version yet", "list independent nodes in servers, or groups of them in cluster")
-	case scheme != "" && strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == "":
-		return wrong("unsupported scheme "+quoted(scheme), "redis://, rediss:// (with TLS) and unix:// are supported")
+	case supported:
+	case name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == "":
+		return wrong("unsupported scheme "+quoted(name), schemeHint(name))
 	default:
 		return wrong("not a URL", "for example redis://localhost:6379")
 	}
-	if !known {
-		return nil
+	c := &urlCheck{expansion: e, scheme: s, name: name, parts: cutURL(e.text)}
+	switch {
+	case s.lists():
+		c.list()
+	case known:
+		c.one()
+	default: // whatever they hold
+		_ = c.severalHosts() || !c.parameters()
 	}
-	return checkLiteral(scheme, expanded)
+	return c.problems
 }
 
-// checkLiteral checks a URL in which nothing is left to be resolved.
-func checkLiteral(scheme, expanded string) []problem {
-	wrong := func(message, hint string) []problem { return []problem{{Error, 0, message, hint}} }
-	const encode = "in a user name or password, write / ? # @ : and % percent-encoded: %2F %3F %23 %40 %3A %25"
-	u, err := url.Parse(expanded)
-	if err != nil {
-		if strings.Contains(expanded, "@") {
-			return wrong("malformed URL", encode)
-		}
-		return wrong("malformed URL", "for example redis://localhost:6379")
-	}
-	if u.Fragment != "" || strings.Contains(expanded, "#") {
-		return wrong("a # in the URL", encode)
-	}
-	_, rest, _ := strings.Cut(expanded, "://")
-	if end := strings.IndexAny(rest, "/?"); end >= 0 && strings.Contains(rest[end:], "@") {
-		return wrong("an @ behind the address in the URL", encode)
-	}
-	if strings.Contains(u.Hostname(), ":") && !strings.HasPrefix(u.Host, "[") {
-		return wrong("an IPv6 address without brackets in the URL", "for example redis://[::1]:6379")
-	}
-	if why, hint := checkParameters(u); why != "" {
-		return wrong(why, hint)
-	}
-	if scheme == "unix" {
-		if strings.Trim(u.Path, "/") == "" {
-			return wrong("the URL has no path of a socket", "for example unix:///var/run/redis.sock")
-		}
-		return nil
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return wrong("the port in the URL is not within 1 and 65535", "")
-		}
-	}
-	if database := strings.Trim(u.Path, "/"); database != "" {
-		if _, err := strconv.ParseUint(database, 10, 31); err != nil {
-			if strings.Contains(expanded, "@") {
-				return wrong("the database in the URL is not a number", "for example redis://localhost:6379/1; "+encode)
-			}
-			return wrong("the database in the URL is not a number", "for example redis://localhost:6379/1")
-		}
-	}
-	return nil
+// urlCheck checks a URL with a scheme that is known. It ends with what it finds first, but for what it only warns of.
+type urlCheck struct {
+	expansion
+	scheme
+	name     string
+	parts    urlParts
+	problems []problem
 }
 
-// expand puts each reference's default in its place, or a mark where it has none.
-func expand(text string) (string, []problem) {
-	var out strings.Builder
-	var problems []problem
-	const forms = "write ${VAR} or ${VAR:-default}"
-	for rest := text; ; {
-		before, after, ok := strings.Cut(rest, "${")
-		out.WriteString(before)
-		if !ok {
-			return out.String(), problems
-		}
-		wrong := func(message, hint string) {
-			offset := utf8.RuneCountInString(text[:len(text)-len(after)-len("${")])
-			problems = append(problems, problem{Error, offset, message, hint})
-		}
-		content, behind, ok := strings.Cut(after, "}")
-		if !ok {
-			wrong("${ without a closing brace", forms)
-			return "", problems
-		}
-		rest = behind
-		name, fallback, defaulted := strings.Cut(content, ":-")
-		switch {
-		case strings.Contains(content, "${"):
-			wrong("a reference inside a reference", forms+"; the default is plain text")
-		case name == "":
-			wrong("${} without a variable's name", forms)
-		case !variableName(name):
-			wrong("not a reference to a variable",
-				forms+"; a variable's name has letters, digits and underscores, and no digit first")
-		case defaulted:
-			out.WriteString(fallback)
-		default:
-			out.WriteString(variable)
-		}
-	}
+// urlParts are those of a URL, as they stand in it, and where.
+type urlParts struct {
+	user                       string // with the password, and what it is parted from the hosts by
+	hosts, path, query, anchor string // with what they begin with
+
+	userAt, hostsAt, pathAt, queryAt int
 }
 
-func variableName(name string) bool {
-	for i := range len(name) {
-		if !isWord(name[i]) {
-			return false
-		}
+// cutURL takes a URL apart, whatever is wrong with it.
+func cutURL(text string) urlParts {
+	var p urlParts
+	_, rest, _ := strings.Cut(text, "://")
+	p.userAt = len(text) - len(rest)
+	rest, p.anchor = cutBefore(rest, "#")
+	rest, p.query = cutBefore(rest, "?")
+	rest, p.path = cutBefore(rest, "/")
+	p.hosts = rest
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		p.user, p.hosts = rest[:at+1], rest[at+1:]
 	}
-	return name != "" && (name[0] < '0' || name[0] > '9')
+	p.hostsAt = p.userAt + len(p.user)
+	p.pathAt = p.hostsAt + len(p.hosts)
+	p.queryAt = p.pathAt + len(p.path)
+	return p
 }
 
-// hasPassword says whether a URL holds a password, or a part of one, that is no reference to a variable.
-func hasPassword(text string) bool {
-	expanded, problems := expand(text)
-	if len(problems) > 0 {
-		expanded = text
+func cutBefore(text, sign string) (before, from string) {
+	if at := strings.Index(text, sign); at >= 0 {
+		return text[:at], text[at:]
 	}
-	_, rest, ok := strings.Cut(expanded, "://")
-	if !ok {
-		// The scheme may be part of what a variable holds: ${BASE}:secret@localhost.
-		if _, rest, ok = strings.Cut(expanded, variable); !ok {
-			return false
-		}
-	}
-	authority := rest
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		authority = rest[:end]
-		// A slash, question or number sign in the password: not a URL, but a password all the same.
-		host, port, ok := strings.Cut(authority, ":")
-		isPort := !ok || strings.HasPrefix(host, "[") || strings.Trim(port, "0123456789"+variable) == ""
-		if !strings.Contains(authority, "@") && !isPort {
-			authority = rest
-		}
-	}
-	at := strings.LastIndexByte(authority, '@')
-	if at < 0 {
+	return text, ""
+}
+
+// wrong reports an error at a byte of the expanded URL.
+func (c *urlCheck) wrong(at int, message, hint string) bool {
+	c.problems = append(c.problems, problem{Error, c.offset(at), message, hint})
+	return false
+}
+
+const encode = "in a user name or password, write / ? # @ : and % percent-encoded: %2F %3F %23 %40 %3A %25"
+
+// one checks a URL of one server, in which nothing is left to be resolved.
+func (c *urlCheck) one() bool {
+	if c.severalHosts() {
 		return false
 	}
-	_, password, ok := strings.Cut(authority[:at], ":")
-	return ok && strings.Trim(password, variable) != ""
+	u, err := url.Parse(c.text)
+	switch {
+	case err != nil && strings.Contains(c.text, "@"):
+		return c.wrong(0, "malformed URL", encode)
+	case err != nil:
+		return c.wrong(0, "malformed URL", "for example redis://localhost:6379")
+	case strings.Contains(c.text, "#"):
+		return c.wrong(0, "a # in the URL", encode)
+	case strings.Contains(c.parts.path+c.parts.query, "@"):
+		return c.wrong(0, "an @ behind the address in the URL", encode)
+	case strings.Contains(u.Hostname(), ":") && !strings.HasPrefix(u.Host, "["):
+		return c.wrong(0, "an IPv6 address without brackets in the URL", "for example redis://[::1]:6379")
+	case !c.parameters():
+		return false
+	case c.kind == oneSocket && strings.Trim(u.Path, "/") == "":
+		return c.wrong(0, "the URL has no path of a socket", "for example unix:///var/run/redis.sock")
+	case c.kind == oneSocket:
+		return true
+	case !isPort(u.Port()):
+		return c.wrong(0, badPort, "")
+	case !isDatabase(strings.Trim(u.Path, "/")):
+		hint := "for example redis://localhost:6379/1"
+		if strings.Contains(c.text, "@") {
+			hint += "; " + encode
+		}
+		return c.wrong(0, badDatabase, hint)
+	}
+	return true
+}
+
+// severalHosts reports that there is a list where one host should be; but a comma may also be that of a password in which
+// something is not encoded.
+func (c *urlCheck) severalHosts() bool {
+	comma := strings.IndexByte(c.parts.hosts, ',')
+	if c.kind != oneServer || comma < 0 || strings.Contains(c.parts.path+c.parts.query+c.parts.anchor, "@") {
+		return false
+	}
+	secure := strings.TrimPrefix(c.name, "redis")
+	return !c.wrong(c.parts.hostsAt+comma, fmt.Sprintf("several hosts in a %s:// URL", c.name), fmt.Sprintf("a Redis Cluster is "+
+		"redis%s+cluster://host1,host2, a master that sentinels watch redis%s+sentinel://host1,host2/master-name; independent nodes "+
+		"go into servers, a URL for each", secure, secure))
+}
+
+const (
+	badPort     = "the port in the URL is not within 1 and 65535"
+	badDatabase = "the database in the URL is not a number"
+)
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil && n > 0
+}
+
+func isDatabase(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 31)
+	return text == "" || err == nil
 }

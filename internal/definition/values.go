@@ -46,25 +46,10 @@ func (p *parser) settings(known map[string]entry) settings {
 		s := setting{field: f, entry: e}
 		if content, ok := p.content(f, e.value); ok {
 			s.content = content
-			if f.NotYet != nil && asks(content) {
-				p.report(Finding{Severity: f.NotYet.Severity, Position: e.value.at, Message: f.NotYet.Message,
-					Hint: f.NotYet.Hint})
-			}
 		}
 		read[f.Name] = s
 	}
 	return read
-}
-
-// asks says whether a value asks for something: true, or more than nothing.
-func asks(content any) bool {
-	switch content := content.(type) {
-	case bool:
-		return content
-	case int:
-		return content > 0
-	}
-	return true
 }
 
 // content reads a value of the field's kind; what is wrong with it is reported, once if aliases lead to it again.

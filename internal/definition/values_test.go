@@ -190,24 +190,30 @@ func TestValues(t *testing.T) {
 func TestValuesArriveInTheMutex(t *testing.T) {
 	got := accepted(t, mutexText("expiration_in_seconds: 90", "wait: forever", "retry_interval: 50ms", "retry_jitter: 5ms",
 		"drift_factor: 0.25", "node_timeout: 70ms", "pool_size: 5", "reconnection_interval: 3s", "renew: on", "max_hold: 4h", "fencing: true",
-		"fencing_memory: forever", "restart_guard: on", "replicas: 0", "key: a{{b}}", "doc: \"  one\\ntwo  \\n\\n\"")).Mutexes[0]
+		"fencing_memory: forever", "restart_guard: on", "replicas: 2", "key: a{{b}}", "doc: \"  one\\ntwo  \\n\\n\"")).Mutexes[0]
 	got.places = nil
 	want := Mutex{Name: "A", Doc: "  one\ntwo", URL: "redis://a", Key: Key{"a{{b}}", []Part{{Literal: "a{b}"}}},
 		Expiration: 90 * time.Second, Wait: Forever, RetryInterval: 50 * time.Millisecond, RetryJitter: 5 * time.Millisecond,
 		DriftFactor: 0.25, NodeTimeout: 70 * time.Millisecond, PoolSize: 5, ReconnectionInterval: 3 * time.Second,
-		Renew: true, MaxHold: 4 * time.Hour, Fencing: true, FencingMemory: Forever, RestartGuard: true, Position: Position{3, 11}}
+		Renew: true, MaxHold: 4 * time.Hour, Fencing: true, FencingMemory: Forever, RestartGuard: true, Replicas: 2, Position: Position{3, 11}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
 
-func TestWhatThisVersionDoesNotHaveIsRefused(t *testing.T) {
-	for line, want := range map[string]string{
-		"replicas: 1":  "5:15: replicas is not in this version yet: a node votes without its replicas\nhint: remove it, or write 0\n",
-		"replicas: -1": "5:15: replicas must be at least 0; this is -1\n",
+func TestReplicasNeedTimeToAcknowledge(t *testing.T) {
+	const hasty = "warning: replicas have to acknowledge each lock within the node_timeout, which is 9ms\n"
+	for lines, want := range map[string]string{
+		"replicas: 1":                                  "",
+		"replicas: 0":                                  "",
+		"replicas: -1":                                 "5:15: replicas must be at least 0; this is -1\n",
+		"replicas: 1|node_timeout: 10ms":               "",
+		"replicas: 0|node_timeout: 9ms":                "",
+		"replicas: 1|expiration: 10ms|drift_factor: 0": "", // the default is below 10ms then, and nobody's mistake
+		"replicas: 2|node_timeout: 9ms":                "6:19: " + hasty + "5:15: replicas\nhint: give them 10ms at least\n",
 	} {
-		if got := headlines(mutexText(line)); got != want {
-			t.Errorf("%s: got\n%swant\n%s", line, got, want)
+		if got := headlines(mutexText(strings.Split(lines, "|")...)); got != want {
+			t.Errorf("%s: got\n%swant\n%s", lines, got, want)
 		}
 	}
 }
@@ -217,7 +223,7 @@ func TestTheTableOfFieldsIsSound(t *testing.T) {
 		if f.Description == "" || f.Name == "" {
 			t.Errorf("%q is not described", f.Name)
 		}
-		if f.set == nil && f.In != InFile && f.NotYet == nil {
+		if f.set == nil && f.In != InFile {
 			t.Errorf("%s goes nowhere", f.Name)
 		}
 		tag := map[Kind]string{Switch: "!!bool", OnOff: "!!str", Count: "!!int", Seconds: "!!int", Fraction: "!!float", Wait: "!!str",

@@ -33,11 +33,6 @@ func fieldOf(name string, place definition.Place) *definition.Field {
 	return nil
 }
 
-// refused says whether this version takes no value of the field that asks for something.
-func refused(f *definition.Field) bool {
-	return f.NotYet != nil && f.NotYet.Severity == definition.Error
-}
-
 // accepted expects that the parser has nothing to say.
 func accepted(t *testing.T, text string) {
 	t.Helper()

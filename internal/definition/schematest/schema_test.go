@@ -133,7 +133,7 @@ func TestEveryFieldIsInTheSchemaWhereItMayStandAndNoOther(t *testing.T) {
 			if (described["default"] != nil) != (f.Default != "") {
 				t.Errorf("%s: the default is %v", f.Name, described["default"])
 			}
-			if examples, _ := described["examples"].([]any); len(examples) != len(f.Examples) && !refused(&f) && f.Kind != definition.Cluster || slices.Contains(examples, nil) {
+			if examples, _ := described["examples"].([]any); len(examples) != len(f.Examples) && f.Kind != definition.Cluster || slices.Contains(examples, nil) {
 				t.Errorf("%s: the examples are %v", f.Name, examples)
 			}
 			if markdown, _ := described["markdownDescription"].(string); !strings.Contains(markdown, reference+f.Name) {
@@ -272,9 +272,6 @@ func fieldText(f *definition.Field, value string) string {
 func TestTheExamplesAndDefaultsAreValid(t *testing.T) {
 	for _, f := range definition.Fields() {
 		values := f.Examples
-		if refused(&f) {
-			values = nil
-		}
 		if f.Default != "" {
 			values = append(slices.Clone(values), f.Default)
 		}
@@ -316,7 +313,7 @@ func TestTheLimitsOfTheSchemaAreThoseOfTheParser(t *testing.T) {
 				t.Errorf("%s: %s: %v", f.Name, test.value, findings)
 			}
 			text = strings.Replace(text, "    expiration: 9ms\n", "", 1)
-			if why := schemaRefusal(t, []byte(text)); (why == "") != (test.ok && f.NotYet == nil) && !(f.NotYet != nil && test.value == "0") {
+			if why := schemaRefusal(t, []byte(text)); (why == "") != test.ok {
 				t.Errorf("%s: %s: %s", f.Name, test.value, why)
 			}
 		}
