@@ -46,6 +46,7 @@ type Definition struct {
 	Fencing              bool
 	FencingMemory        time.Duration // Forever: no end; without Fencing it means nothing
 	RestartGuard         bool
+	Replicas             int // how many of a node's replicas must have acknowledged a lock before the node's vote counts
 }
 
 // Set is all the mutexes of one Open. It is for generated code.

@@ -44,6 +44,7 @@ func definitionCode(m *definition.Mutex) jen.Code {
 	add(m.Fencing, "Fencing", jen.True())
 	add(m.Fencing, "FencingMemory", durationOrForeverCode(m.FencingMemory))
 	add(m.RestartGuard, "RestartGuard", jen.True())
+	add(m.Replicas != 0, "Replicas", jen.Lit(m.Replicas))
 	return oneToALine(fields...)
 }
 

@@ -100,6 +100,8 @@ func messageFormats(t *testing.T) map[string]string {
 					add(node.Args[2])
 				case name == "ambiguous" && len(node.Args) > 3:
 					add(node.Args[3])
+				case name == "refuse" && len(node.Args) > 1:
+					add(node.Args[1])
 				case name == "wrong", name == "Errorf", name == "Sprintf", name == "New":
 					add(node.Args[0])
 				}
@@ -111,6 +113,8 @@ func messageFormats(t *testing.T) map[string]string {
 				if name, ok := node.Type.(*ast.Ident); ok && name.Name == "problem" && len(node.Elts) == 4 {
 					add(node.Elts[2])
 				}
+			case *ast.FuncDecl:
+				returnedReasons(node, add)
 			case *ast.AssignStmt:
 				if name, ok := node.Lhs[0].(*ast.Ident); ok && name.Name == "message" {
 					add(node.Rhs[0])
@@ -120,6 +124,20 @@ func messageFormats(t *testing.T) map[string]string {
 		})
 	}
 	return formats
+}
+
+// returnedReasons adds what a function with a result named why returns as that.
+func returnedReasons(function *ast.FuncDecl, add func(ast.Expr)) {
+	results := function.Type.Results
+	if results == nil || len(results.List) == 0 || len(results.List[0].Names) == 0 || results.List[0].Names[0].Name != "why" {
+		return
+	}
+	ast.Inspect(function.Body, func(node ast.Node) bool {
+		if returned, ok := node.(*ast.ReturnStmt); ok && len(returned.Results) > 0 {
+			add(returned.Results[0])
+		}
+		return true
+	})
 }
 
 func called(call *ast.CallExpr) string {
@@ -139,6 +157,19 @@ func textOf(expression ast.Expr) (string, bool) {
 		if e.Kind == token.STRING {
 			text, err := strconv.Unquote(e.Value)
 			return text, err == nil
+		}
+	case *ast.Ident: // a constant
+		if e.Obj == nil || e.Obj.Kind != ast.Con {
+			return "", false
+		}
+		declared, ok := e.Obj.Decl.(*ast.ValueSpec)
+		if !ok {
+			return "", false
+		}
+		for i, name := range declared.Names {
+			if name.Name == e.Name && i < len(declared.Values) {
+				return textOf(declared.Values[i])
+			}
 		}
 	case *ast.BinaryExpr:
 		left, leftOK := textOf(e.X)

@@ -76,7 +76,7 @@ func opens(t *testing.T, name string, source []byte) int {
 			Name: m.Name, Doc: m.Doc, URL: m.URL, Servers: m.Servers, Cluster: m.Cluster, Key: m.Key.Template,
 			Expiration: m.Expiration, Wait: m.Wait, MaxRetry: m.MaxRetry, RetryInterval: m.RetryInterval, RetryJitter: m.RetryJitter,
 			DriftFactor: m.DriftFactor, NodeTimeout: m.NodeTimeout, PoolSize: m.PoolSize, ReconnectionInterval: m.ReconnectionInterval,
-			Renew: m.Renew, MaxHold: m.MaxHold, Fencing: m.Fencing, FencingMemory: m.FencingMemory, RestartGuard: m.RestartGuard,
+			Renew: m.Renew, MaxHold: m.MaxHold, Fencing: m.Fencing, FencingMemory: m.FencingMemory, RestartGuard: m.RestartGuard, Replicas: m.Replicas,
 		})
 	}
 	set, err := mutex.OpenSet(definitions, mutex.WithEnv(func(string) (string, bool) { return "", false }))

@@ -25,6 +25,9 @@ func describe(m *definition.Mutex) string {
 	if m.Fencing {
 		doc += " Each lock has a fencing token."
 	}
+	if m.Replicas > 0 {
+		doc += fmt.Sprintf(" A server's vote counts once %s acknowledged the lock.", replicasOf(m.Replicas, "has", "have"))
+	}
 	if m.RestartGuard {
 		doc += " A server that restarted has no vote until the locks that it may have forgotten have expired."
 	}
@@ -40,9 +43,22 @@ func where(m *definition.Mutex) string {
 		return quorumOf(len(m.Cluster[0]))
 	case len(m.Servers) > 0:
 		return quorumOf(len(m.Servers))
+	}
+	switch n := definition.NodeOf(m.URL); {
+	case n.Master != "":
+		return "the master that sentinels watch as " + onOneLine(n.Master)
+	case len(n.Hosts) > 0:
+		return "a Redis Cluster"
 	default:
 		return "one server"
 	}
+}
+
+func replicasOf(n int, one, many string) string {
+	if n == 1 {
+		return "a replica of it " + one
+	}
+	return fmt.Sprintf("%d replicas of it %s", n, many)
 }
 
 func quorumOf(servers int) string {
@@ -86,13 +102,17 @@ func acquireDoc(m *definition.Mutex) string {
 	if m.MaxHold > 0 {
 		renewed = fmt.Sprintf(" within %s", durationText(m.MaxHold))
 	}
+	unacknowledged := ""
+	if m.Replicas > 0 {
+		unacknowledged = " or had it acknowledged by replicas in time"
+	}
 	quarantined := ""
 	if m.RestartGuard {
 		quarantined = " (and [mutex.ErrNodeQuarantined], if some restarted lately)"
 	}
 	return fmt.Sprintf("AcquireLock takes the lock for %s, or with [mutex.WithRenewal] until the caller releases it%s; it %s. "+
-		"The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few nodes could answer%s, "+
-		"[mutex.ErrClosed] after Close, or that of ctx.", durationText(m.Expiration), renewed, waiting(m), quarantined)
+		"The error is [mutex.ErrAlreadyLocked] if someone else holds it, [mutex.ErrNoQuorum] if too few nodes could answer%s%s, "+
+		"[mutex.ErrClosed] after Close, or that of ctx.", durationText(m.Expiration), renewed, waiting(m), unacknowledged, quarantined)
 }
 
 // waiting says what an acquire does while someone else holds the lock.

@@ -191,6 +191,6 @@ func opened(m *definition.Mutex) mutex.Definition {
 		Name: m.Name, URL: m.URL, Servers: m.Servers, Cluster: m.Cluster, Key: m.Key.Template, Expiration: m.Expiration,
 		Wait: m.Wait, MaxRetry: m.MaxRetry, RetryInterval: m.RetryInterval, RetryJitter: m.RetryJitter, DriftFactor: m.DriftFactor,
 		NodeTimeout: m.NodeTimeout, PoolSize: m.PoolSize, ReconnectionInterval: m.ReconnectionInterval, Renew: m.Renew,
-		MaxHold: m.MaxHold, Fencing: m.Fencing, FencingMemory: m.FencingMemory, RestartGuard: m.RestartGuard,
+		MaxHold: m.MaxHold, Fencing: m.Fencing, FencingMemory: m.FencingMemory, RestartGuard: m.RestartGuard, Replicas: m.Replicas,
 	}
 }

@@ -82,18 +82,14 @@ func (p *parser) group(v value, what, hint string, seen placed) ([]string, bool)
 			ok = false
 			continue
 		}
-		ok = p.url(item) && ok
 		servers = append(servers, item.Value)
-		ok = p.repeated(item, seen) && ok
+		ok = p.url(item) && p.repeated(item, seen) && ok
 	}
 	return servers, ok
 }
 
 // repeated reports a server that is listed already, and takes down one that isn't.
 func (p *parser) repeated(item value, seen placed) (ok bool) {
-	if item.Value == "" {
-		return true
-	}
 	places := p.identity(item.Value).Places()
 	for _, place := range places {
 		if first, repeated := seen[place]; repeated {

@@ -66,7 +66,7 @@ var foreignParameters = map[string]string{
 func (c *urlCheck) parameters() bool {
 	given, err := url.ParseQuery(strings.TrimPrefix(c.parts.query, "?"))
 	if err != nil {
-		return c.wrong(c.parts.queryAt, "the parameters of the URL are malformed", "for example redis://localhost:6379?dial_timeout=5s")
+		return c.refuse(c.parts.queryAt, "the parameters of the URL are malformed", "for example redis://localhost:6379?dial_timeout=5s")
 	}
 	at := c.parts.queryAt + len("?")
 	for pair := range strings.SplitSeq(strings.TrimPrefix(c.parts.query, "?"), "&") {
@@ -74,7 +74,7 @@ func (c *urlCheck) parameters() bool {
 		name, _ = url.QueryUnescape(name)
 		if pair != "" && !strings.Contains(name, variable) {
 			if why, hint := c.parameter(name, given); why != "" {
-				return c.wrong(at, why, hint)
+				return c.refuse(at, why, hint)
 			}
 		}
 		at += len(pair) + len("&")

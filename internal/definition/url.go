@@ -141,8 +141,8 @@ func cutBefore(text, sign string) (before, from string) {
 	return text, ""
 }
 
-// wrong reports an error at a byte of the expanded URL.
-func (c *urlCheck) wrong(at int, message, hint string) bool {
+// refuse reports an error at a byte of the expanded URL.
+func (c *urlCheck) refuse(at int, message, hint string) bool {
 	c.problems = append(c.problems, problem{Error, c.offset(at), message, hint})
 	return false
 }
@@ -157,29 +157,29 @@ func (c *urlCheck) one() bool {
 	u, err := url.Parse(c.text)
 	switch {
 	case err != nil && strings.Contains(c.text, "@"):
-		return c.wrong(0, "malformed URL", encode)
+		return c.refuse(0, "malformed URL", encode)
 	case err != nil:
-		return c.wrong(0, "malformed URL", "for example redis://localhost:6379")
+		return c.refuse(0, "malformed URL", "for example redis://localhost:6379")
 	case strings.Contains(c.text, "#"):
-		return c.wrong(0, "a # in the URL", encode)
+		return c.refuse(0, "a # in the URL", encode)
 	case strings.Contains(c.parts.path+c.parts.query, "@"):
-		return c.wrong(0, "an @ behind the address in the URL", encode)
+		return c.refuse(0, "an @ behind the address in the URL", encode)
 	case strings.Contains(u.Hostname(), ":") && !strings.HasPrefix(u.Host, "["):
-		return c.wrong(0, "an IPv6 address without brackets in the URL", "for example redis://[::1]:6379")
+		return c.refuse(0, "an IPv6 address without brackets in the URL", "for example redis://[::1]:6379")
 	case !c.parameters():
 		return false
 	case c.kind == oneSocket && strings.Trim(u.Path, "/") == "":
-		return c.wrong(0, "the URL has no path of a socket", "for example unix:///var/run/redis.sock")
+		return c.refuse(0, "the URL has no path of a socket", "for example unix:///var/run/redis.sock")
 	case c.kind == oneSocket:
 		return true
 	case !isPort(u.Port()):
-		return c.wrong(0, badPort, "")
+		return c.refuse(0, badPort, "")
 	case !isDatabase(strings.Trim(u.Path, "/")):
 		hint := "for example redis://localhost:6379/1"
 		if strings.Contains(c.text, "@") {
 			hint += "; " + encode
 		}
-		return c.wrong(0, badDatabase, hint)
+		return c.refuse(0, badDatabase, hint)
 	}
 	return true
 }
@@ -192,7 +192,7 @@ func (c *urlCheck) severalHosts() bool {
 		return false
 	}
 	secure := strings.TrimPrefix(c.name, "redis")
-	return !c.wrong(c.parts.hostsAt+comma, fmt.Sprintf("several hosts in a %s:// URL", c.name), fmt.Sprintf("a Redis Cluster is "+
+	return !c.refuse(c.parts.hostsAt+comma, fmt.Sprintf("several hosts in a %s:// URL", c.name), fmt.Sprintf("a Redis Cluster is "+
 		"redis%s+cluster://host1,host2, a master that sentinels watch redis%s+sentinel://host1,host2/master-name; independent nodes "+
 		"go into servers, a URL for each", secure, secure))
 }

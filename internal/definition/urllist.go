@@ -11,14 +11,14 @@ func (c *urlCheck) list() bool {
 	end := c.parts.queryAt + len(c.parts.query)
 	switch {
 	case c.parts.anchor != "" && c.kind == sentinelMaster && !strings.Contains(c.parts.anchor, "@"):
-		return c.wrong(end, "a # in the URL", "the master's name stands behind the hosts and a slash: "+c.form())
+		return c.refuse(end, "a # in the URL", "the master's name stands behind the hosts and a slash: "+c.form())
 	case c.parts.anchor != "":
-		return c.wrong(end, "a # in the URL", encode)
+		return c.refuse(end, "a # in the URL", encode)
 	case strings.Contains(c.parts.path+c.parts.query, "@"):
-		return c.wrong(c.parts.pathAt, "an @ behind the address in the URL", encode)
+		return c.refuse(c.parts.pathAt, "an @ behind the address in the URL", encode)
 	}
 	if _, err := url.Parse("redis://" + strings.ReplaceAll(c.parts.user, variable, "v") + "h"); err != nil {
-		return c.wrong(c.parts.userAt, "malformed URL", encode)
+		return c.refuse(c.parts.userAt, "malformed URL", encode)
 	}
 	if !c.hosts() || !c.parameters() {
 		return false
@@ -44,13 +44,13 @@ func (c *urlCheck) form() string {
 // hosts checks the list of hosts.
 func (c *urlCheck) hosts() bool {
 	if c.parts.hosts == "" {
-		return c.wrong(c.parts.hostsAt, "the URL has no host", "for example "+c.form())
+		return c.refuse(c.parts.hostsAt, "the URL has no host", "for example "+c.form())
 	}
 	seen := map[string]bool{}
 	at := c.parts.hostsAt
 	for host := range strings.SplitSeq(c.parts.hosts, ",") {
 		if why, hint := c.host(host); why != "" {
-			return c.wrong(at, why, hint)
+			return c.refuse(at, why, hint)
 		}
 		// Those of variables may be one machine at a developer's, and many elsewhere.
 		if address := c.address(host); c.literal(at, len(host)) {
@@ -122,7 +122,7 @@ func (c *urlCheck) master() bool {
 	if len(path) == 0 {
 		switch {
 		case !strings.HasSuffix(c.parts.hosts, variable):
-			return c.wrong(at, unnamed, hint)
+			return c.refuse(at, unnamed, hint)
 		case strings.Contains(c.parts.hosts, ","): // it may stand in the last variable, but hardly does
 			c.problems = append(c.problems, problem{Warning, c.offset(at), unnamed, hint})
 		}
@@ -130,16 +130,16 @@ func (c *urlCheck) master() bool {
 	}
 	for _, segment := range path {
 		if _, err := url.PathUnescape(segment); err != nil {
-			return c.wrong(at, "malformed URL", encode)
+			return c.refuse(at, "malformed URL", encode)
 		}
 	}
 	digits := strings.Trim(path[0], "0123456789") == ""
 	switch {
 	case strings.Contains(strings.Join(path[1:], ""), variable):
 	case len(path) > 2 && !strings.Contains(path[0], variable):
-		return c.wrong(at, "the URL has more behind its hosts than a master's name and a database", "for example "+c.form()+"/1")
+		return c.refuse(at, "the URL has more behind its hosts than a master's name and a database", "for example "+c.form()+"/1")
 	case len(path) == 2 && !isDatabase(path[1]):
-		return c.wrong(at+strings.LastIndex(c.parts.path, path[1]), badDatabase, "the master's name comes first: "+c.form()+"/1")
+		return c.refuse(at+strings.LastIndex(c.parts.path, path[1]), badDatabase, "the master's name comes first: "+c.form()+"/1")
 	case len(path) == 1 && digits:
 		c.problems = append(c.problems, problem{Warning, c.offset(at), "the URL has a number where the master's name should be",
 			"a database comes behind the name: " + c.form() + "/" + path[0]})
@@ -154,9 +154,9 @@ func (c *urlCheck) noDatabase() bool {
 	case strings.Contains(database, variable), strings.Trim(database, "0") == "":
 		return true
 	case isDatabase(database):
-		return c.wrong(at, clusterDatabase, clusterDatabaseHint)
+		return c.refuse(at, clusterDatabase, clusterDatabaseHint)
 	}
-	return c.wrong(at, "the URL of a Redis Cluster ends with its hosts", "for example "+c.form())
+	return c.refuse(at, "the URL of a Redis Cluster ends with its hosts", "for example "+c.form())
 }
 
 const (

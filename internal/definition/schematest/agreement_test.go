@@ -61,7 +61,7 @@ mutexes:
   wait: 0
   max_hold: 1h0.5ms
   pool_size: 1000
-  replicas: 0
+  replicas: 2
   reconnection_interval: 1µs999us
 `
 
@@ -197,6 +197,11 @@ func (m mutant) servers() *yaml.Node {
 }
 
 func (m mutant) url() string {
+	if m.IntN(4) == 0 {
+		return m.one("redis", "rediss", "Redis", "${A}", "${A:-redis}") + m.one("+sentinel://", "+cluster://", "+SENTINEL://") +
+			m.one("a", "a,b", "a:1,[::1]:2", "${A},b", "${A}") + m.one("", "/", "/m", "/m/1", "/0", "/${A}") +
+			m.one("", "?db=0", "?sentinel_password=${A}", "?ca_file=a", "?cert_file=a&key_file=b")
+	}
 	return m.one("redis://", "rediss://h") + m.one("", "a", "[::1]:5", fmt.Sprint(m.IntN(99)), "$", "$$", "{}", "\u00e9") +
 		m.one("", "/3", "?db=4", "${A}", "$${A}", "${_a1:-}", "${A:-b$}", "${A:-$}$", "$A{")
 }

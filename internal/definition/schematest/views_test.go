@@ -121,6 +121,7 @@ func (v view) mapping(node *yaml.Node, budget *int) (any, bool) {
 	own := map[string]any{}
 	brought := map[string]any{}
 	var merged any
+	var merges []any
 	hasMerge := false
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		name := node.Content[i]
@@ -140,10 +141,11 @@ func (v view) mapping(node *yaml.Node, budget *int) (any, bool) {
 		if !ok {
 			parts = []any{value}
 		}
-		for _, part := range slices.Backward(parts) {
-			if from, ok := part.(map[string]any); ok {
-				maps.Copy(brought, from)
-			}
+		merges = append(merges, parts...)
+	}
+	for _, part := range slices.Backward(merges) { // the first one counts, also of several keys
+		if from, ok := part.(map[string]any); ok {
+			maps.Copy(brought, from)
 		}
 	}
 	if hasMerge {

@@ -46,6 +46,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		Fencing:              true,
 		FencingMemory:        24 * time.Hour,
 		RestartGuard:         true,
+		Replicas:             2,
 	}}, options...)
 	if err != nil {
 		return nil, err
@@ -76,8 +77,9 @@ func (m *Mutexes) Held() []mutex.Held {
 //
 // It locks the key everything on a quorum of 3 servers. A lock expires after 1m30s unless it is
 // extended; Synchronize extends it while its function runs, but holds it for no more than 2h.
-// Acquiring waits up to 2m for a held lock. Each lock has a fencing token. A server that restarted
-// has no vote until the locks that it may have forgotten have expired.
+// Acquiring waits up to 2m for a held lock. Each lock has a fencing token. A server's vote counts
+// once 2 replicas of it have acknowledged the lock. A server that restarted has no vote until the
+// locks that it may have forgotten have expired.
 type Everything struct {
 	mutex mutex.Mutex[Everything]
 }
@@ -101,8 +103,9 @@ func (m Everything) Synchronize(ctx context.Context, fn func(ctx context.Context
 
 // AcquireLock takes the lock for 1m30s, or with [mutex.WithRenewal] until the caller releases it
 // within 2h; it waits up to 2m for a held lock. The error is [mutex.ErrAlreadyLocked] if someone
-// else holds it, [mutex.ErrNoQuorum] if too few nodes could answer (and [mutex.ErrNodeQuarantined],
-// if some restarted lately), [mutex.ErrClosed] after Close, or that of ctx.
+// else holds it, [mutex.ErrNoQuorum] if too few nodes could answer or had it acknowledged by
+// replicas in time (and [mutex.ErrNodeQuarantined], if some restarted lately), [mutex.ErrClosed]
+// after Close, or that of ctx.
 func (m Everything) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*EverythingLock, error) {
 	return m.mutex.AcquireLock(ctx, options...)
 }
