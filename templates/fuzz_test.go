@@ -223,7 +223,7 @@ func (d *dice) settings(to *yaml.Node, most int) {
 		}
 		add("location", "cluster", node)
 	default:
-		add("location", "url", scalarNode(d.pick("redis://a", "${A}", "${A:-redis://b}", "rediss://u:${P}@h:1/2", "unix:///s\"`\\", "${A:-redis://"+strings.NewReplacer("$", "", "}", "", "#", "").Replace(d.visible())+"}")))
+		add("location", "url", scalarNode(d.pick("redis://a", "${A}", "${A:-redis://b}", "rediss://u:${P}@h:1/2", "unix:///s\"`\\", "redis+sentinel://s1,${B}/m", "redis+sentinel://a,b:1/m/2", "redis+cluster://[::1]:7,${A:-b}", "${A:-redis://"+strings.NewReplacer("$", "", "}", "", "#", "").Replace(d.visible())+"}")))
 	}
 	for range d.roll(most) {
 		duration := fmt.Sprintf("%d%s", 1+d.roll(200), d.pick("s", "m", "h", "00ms"))
@@ -259,6 +259,7 @@ func (d *dice) settings(to *yaml.Node, most int) {
 			}
 		case 13:
 			add("restart_guard", "restart_guard", plainNode(d.pick("on", "off", "true")))
+			add("replicas", "replicas", plainNode(d.pick("0", "1", "1000")))
 		case 14:
 			add("replicas", "replicas", plainNode("0"))
 		case 15:

@@ -110,6 +110,7 @@ func TestBothReadURLsAlike(t *testing.T) {
 		}
 	}
 	urls = append(urls, "redis://a?idle_timeout=1&conn_max_idle_time=1", "redis://a?max_conn_age=1&conn_max_lifetime=1", "redis://a?")
+	urls = append(urls, table(t)...)
 	wrong := 0
 	for _, url := range urls {
 		source := "version: 1\nmutexes: [{name: A, url: '" + url + "'}]\n"
@@ -128,4 +129,24 @@ func TestBothReadURLsAlike(t *testing.T) {
 	if wrong < len(urls)/4 || wrong > len(urls)*9/10 {
 		t.Errorf("%d of %d are wrong: the test says little", wrong, len(urls))
 	}
+}
+
+// table are the URLs that package definition is tested with, but for those that name files, which Open reads.
+func table(t *testing.T) (urls []string) {
+	t.Helper()
+	text, err := os.ReadFile("../internal/definition/testdata/urls.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := regexp.MustCompile(`_file=[^&]`)
+	for line := range strings.Lines(string(text)) {
+		verdict, url, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if ok && verdict != "#" && (verdict == "refused" || !file.MatchString(url)) {
+			urls = append(urls, url)
+		}
+	}
+	if len(urls) < 80 {
+		t.Fatalf("%d URLs only", len(urls))
+	}
+	return urls
 }

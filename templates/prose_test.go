@@ -22,6 +22,9 @@ func TestATypesDocTellsWhatIsLockedWhere(t *testing.T) {
 		{func(m *definition.Mutex) { m.Cluster = [][]string{{"a", "b", "c"}} }, literal + "a quorum of 3 servers" + rest},
 		{func(m *definition.Mutex) { m.Cluster = [][]string{{"a"}, {"b"}} }, literal + "a quorum of the one of 2 groups of servers that the key picks" + rest},
 		{func(m *definition.Mutex) { m.Key.Template = "a\nb" }, `It locks the key "a\nb" on one server` + rest},
+		{func(m *definition.Mutex) { m.URL = "rediss+sentinel://:${PW}@s1,s2/orders/1" }, literal + "the master that sentinels watch as orders" + rest},
+		{func(m *definition.Mutex) { m.URL = "redis+cluster://${C1},c2" }, literal + "a Redis Cluster" + rest},
+		{func(m *definition.Mutex) { m.URL = "${URL:-redis+cluster://c1,c2}" }, literal + "one server" + rest},
 		{func(m *definition.Mutex) { m.Doc = "" }, "NightlyReport locks the key report:nightly on one server" + rest},
 	} {
 		m := nightly()
@@ -91,6 +94,21 @@ func TestTheDocsTellOfFencingAndTheRestartGuard(t *testing.T) {
 					t.Errorf("fencing %t, guard %t: whether it says %q is wrong:\n%s", fencing, guarded, text, said)
 				}
 			}
+		}
+	}
+}
+
+func TestTheDocsTellOfReplicas(t *testing.T) {
+	for replicas, want := range map[int]string{0: "", 1: " A server's vote counts once a replica of it has acknowledged the lock.",
+		2: " A server's vote counts once 2 replicas of it have acknowledged the lock."} {
+		m := nightly()
+		m.Replicas = replicas
+		said := describe(&m)
+		if !strings.HasSuffix(said, "does not wait for a held lock."+want) || strings.Contains(acquireDoc(&m), "acknowledged by replicas") != (replicas > 0) {
+			t.Errorf("with %d replicas:\n%s\n%s", replicas, said, acquireDoc(&m))
+		}
+		if code := render(t, m); strings.Contains(code, "Replicas:") != (replicas > 0) {
+			t.Errorf("with %d replicas:\n%s", replicas, code)
 		}
 	}
 }

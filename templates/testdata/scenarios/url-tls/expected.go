@@ -32,7 +32,7 @@ type Mutexes struct {
 func Open(options ...mutex.Option) (*Mutexes, error) {
 	set, err := mutex.OpenSet([]mutex.Definition{{
 		Name:                 "One",
-		URL:                  "rediss://cache.example.com:6380/1?ca_file=/etc/redis/ca.pem",
+		URL:                  "rediss://cache.example.com:6380/1?ca_file=${CA:-/etc/redis}/ca.pem&client_name=${POD}",
 		Key:                  "one",
 		Expiration:           time.Hour,
 		RetryInterval:        200 * time.Millisecond,
@@ -43,7 +43,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		Renew:                true,
 	}, {
 		Name:                 "Two",
-		URL:                  "rediss://cache.example.com?cert_file=c.pem&key_file=k.pem&server_name=cache",
+		URL:                  "rediss://cache.example.com?cert_file=${CERT}&key_file=${KEY}&server_name=cache",
 		Key:                  "two",
 		Expiration:           time.Hour,
 		RetryInterval:        200 * time.Millisecond,
