@@ -60,6 +60,20 @@ func TestRuleOfAMutex(t *testing.T) {
 		"a database that a variable names": {
 			"url: 'redis://h/${DB}', key: n", "mutexgen",
 			"~n | &mutexgen:key:n &mutexgen:engine:* | " + base + " +select"},
+		"replicas": {
+			"url: redis://h, key: n, replicas: 1", "mutexgen",
+			"~n | &mutexgen:key:n &mutexgen:engine:* | " + base + " +wait"},
+		"a Redis Cluster": {
+			"url: 'redis+cluster://c1,c2', key: n", "mutexgen",
+			"~n ~{n}:wait | &mutexgen:key:n &mutexgen:engine:* | " + clusterBase},
+		"a Redis Cluster, fencing and replicas": {
+			"url: 'rediss+cluster://locks:${P}@c1,c2?client_name=x', key: 'n:{{t}}:{id:string}', replicas: 2, fencing: true, restart_guard: off", "locks",
+			"~n:{t}:* | &mutexgen:key:n:{t}:* &mutexgen:engine:* | +set +get +del +pttl +pexpire +time +incr +eval +evalsha +publish +subscribe " +
+				"+unsubscribe +ping +wait +cluster|slots +asking +client|setname"},
+		"a Redis Cluster and a key whose counter may need a number": {
+			"url: '${URL:-redis+cluster://c1}', key: 'a}}:{id:int64}', fencing: true, restart_guard: off", "mutexgen",
+			"~a}:* ~{a}:*}:wait ~{a}:*}:fence | &mutexgen:key:a}:* &mutexgen:engine:* | " +
+				strings.Replace(clusterBase, "+eval ", "+time +incr +eval ", 1)},
 		"a user in the URL": {
 			"url: 'redis://locks:${PASSWORD}@h', key: n", "locks",
 			"~n | &mutexgen:key:n &mutexgen:engine:* | " + base},
@@ -75,6 +89,79 @@ func TestRuleOfAMutex(t *testing.T) {
 				t.Errorf("user %s:\n%s\nwant user %s:\n%s", r.User, got, test.user, test.want)
 			}
 		})
+	}
+}
+
+// clusterBase are those on a Redis Cluster.
+const clusterBase = "+set +get +del +pttl +pexpire +eval +evalsha +publish +subscribe +unsubscribe +ping +cluster|slots +asking"
+
+func TestSentinelsHaveARuleOfTheirOwn(t *testing.T) {
+	file := parse(t, `
+mutexes:
+- {name: A, url: "redis+sentinel://locks:${P}@s1,s2,s3/m/2?sentinel_username=look&sentinel_password=${SP}&client_name=x", key: a}
+- {name: B, url: "redis+sentinel://s1,s2,s3/other", key: b, replicas: 1}
+- {name: C, url: "${URL:-redis+sentinel://t1/m}", key: c}
+- {name: D, servers: ["redis+sentinel://look@s3/n", "redis+sentinel://look@u1/n", "redis://h"], key: d}
+`)
+	const sentinels = "&+switch-master &+promoted-slave &+monitor | +sentinel|get-master-addr-by-name +sentinel|sentinels +subscribe +ping"
+	want := []string{
+		"locks m@s1:26379,s2:26379,s3:26379 for A | ~a | &mutexgen:key:a &mutexgen:engine:* | " + base + " +select|2 +client|setname | fails over",
+		"look s1:26379, s2:26379, s3:26379 for A |  | " + sentinels + " +client|setname | sentinels",
+		"mutexgen other@s1:26379,s2:26379,s3:26379 for B | ~b | &mutexgen:key:b &mutexgen:engine:* | " + base + " +wait | fails over",
+		"mutexgen s1:26379, s2:26379, s3:26379; s3:26379 for B D |  | " + sentinels + " | sentinels",
+		"mutexgen ${URL:-redis+sentinel://t1/m} for C | ~c | &mutexgen:key:c &mutexgen:engine:* | " + base + " | fails over",
+		"mutexgen the sentinels of ${URL:-redis+sentinel://t1/m} for C |  | " + sentinels + " | sentinels",
+		"look n@s3:26379; n@u1:26379 for D | ~d | &mutexgen:key:d &mutexgen:engine:* | " + base + " | fails over",
+		"mutexgen u1:26379 for D |  | " + sentinels + " | sentinels",
+		"mutexgen h:6379 for D | ~d | &mutexgen:key:d &mutexgen:engine:* | " + base + " | ",
+	}
+	for i, r := range Rules(file, "") {
+		what := ""
+		if r.FailsOver {
+			what += "fails over"
+		}
+		if r.Sentinels {
+			what += "sentinels"
+		}
+		got := strings.Join([]string{r.User + " " + strings.Join(r.Servers, "; ") + " for " + strings.Join(r.Mutexes, " "), strings.Join(r.Keys, " "),
+			strings.Join(r.Channels, " "), strings.Join(r.Commands, " "), what}, " | ")
+		if i >= len(want) || got != want[i] {
+			t.Errorf("rule %d is\n%s", i, got)
+		}
+	}
+	for _, r := range Rules(file, "one") {
+		if r.User != "one" {
+			t.Errorf("a rule for %s", r.User)
+		}
+	}
+}
+
+// Of two rules for one user of one server, the server would forget the first.
+func TestOneServerHasOneRuleForAUserHoweverItIsNamed(t *testing.T) {
+	for yaml, want := range map[string]int{
+		`[{name: A, url: "redis+cluster://c1,c2", key: a}, {name: B, url: "redis+cluster://c2,c3", key: b}]`:                                                                       1,
+		`[{name: A, url: "redis+cluster://c1", key: a}, {name: B, url: "redis+cluster://c2", key: b}]`:                                                                             2,
+		`[{name: A, url: "redis+cluster://c1", key: a, replicas: 1}, {name: B, url: "redis+cluster://c2", key: b}, {name: C, url: "redis+cluster://c1,c2", key: c}]`:               1,
+		`[{name: A, url: "redis+cluster://c1", key: a}, {name: B, url: "redis+cluster://c2", key: b}, {name: C, url: "redis+cluster://other@c1,c2", key: c}]`:                      3,
+		`[{name: A, url: "redis+sentinel://s1/m", key: a}, {name: B, url: "redis+sentinel://s2/m", key: b, fencing: true}, {name: C, url: "rediss+sentinel://s1,s2/m/1", key: c}]`: 2,
+		`[{name: A, url: "redis+sentinel://s1/m", key: a}, {name: B, url: "redis+sentinel://s1/n", key: b}]`:                                                                       3,
+		`[{name: A, url: "redis+sentinel://${S1}/m", key: a}, {name: B, url: "redis+sentinel://${S1:-s},s2/m", key: b}]`:                                                           2,
+		`[{name: A, url: "redis+cluster://c1", key: a}, {name: B, url: "redis://c1", key: b}]`:                                                                                     1,
+	} {
+		rules := Rules(parse(t, "mutexes: "+yaml), "")
+		if len(rules) != want {
+			t.Errorf("%s: %d rules\n%+v", yaml, len(rules), rules)
+		}
+	}
+	joined := Rules(parse(t, `
+mutexes:
+- {name: A, url: "redis+sentinel://s1/m?client_name=x", key: a, fencing: true, restart_guard: off}
+- {name: B, url: "redis+sentinel://s2/m/1", key: b, replicas: 1}
+- {name: C, url: "redis+sentinel://s1,s2/m/2", key: c}
+`), "")[0]
+	if got, want := joined.Command(), `ACL SETUSER mutexgen on resetkeys '~a' '~{a}:fence' '~b' '~c' resetchannels '&mutexgen:key:a' '&mutexgen:key:b' '&mutexgen:key:c' '&mutexgen:engine:*' `+
+		`-@all +set +get +del +pttl +pexpire +time +incr +eval +evalsha +mget +publish '+pubsub|numsub' +subscribe +unsubscribe +ping +wait '+select|1' '+select|2' '+client|setname'`; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
 

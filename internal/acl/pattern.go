@@ -102,11 +102,10 @@ func keyPattern(key definition.Key) pattern {
 	return p
 }
 
-// counterPatterns match the keys of the fencing counters. A key's counter has the key in braces before its name, for a Redis
-// Cluster keeps it in the same slot then; or if the key has a part in braces already, just the key. With a parameter it may
-// depend on the value which it is.
-func counterPatterns(key definition.Key) []pattern {
-	const name = ":fence"
+// besides match keys that belong to others: :fence is the name of a key's fencing counter. It has the key in braces before it,
+// for a Redis Cluster keeps it in the same slot then; or if the key has a part in braces already, just the key. With a parameter
+// it may depend on the value which it is.
+func besides(key definition.Key, name pattern) []pattern {
 	p := keyPattern(key)
 	always, never := tagged(key)
 	var all []pattern
@@ -117,6 +116,20 @@ func counterPatterns(key definition.Key) []pattern {
 		all = append(all, p+name)
 	}
 	return all
+}
+
+// mayEndATag tells whether a key may have a closing brace but no tag. In braces of its own, it would be in the slot of what stands
+// before that brace: a Redis Cluster keeps its counter under a name with a number that makes the slot the same.
+func mayEndATag(key definition.Key) bool {
+	if always, _ := tagged(key); always {
+		return false
+	}
+	for _, part := range key.Parts {
+		if strings.Contains(part.Literal, "}") || mayHaveBraces(part.Parameter) {
+			return true
+		}
+	}
+	return false
 }
 
 // tagged tells whether the keys that a template makes all have a tag, or none has one: text in braces behind the first opening

@@ -54,14 +54,23 @@ func Write(w io.Writer, rules []Rule) error {
 			comment(&b, line)
 		}
 		if collide(rules) {
-			comment(&b, "Of several lines for one user the last counts, should variables name the same server twice: change the "+
-				"user's name in one of them then.")
+			comment(&b, "Of several lines for one user the last counts, should variables, sentinels or nodes of a cluster name the "+
+				"same server twice: change the user's name in one of them then.")
 		}
 	}
 	for _, r := range rules {
 		b.WriteByte('\n')
 		comment(&b, strings.Join(r.Servers, ", "))
 		comment(&b, "for "+strings.Join(r.Mutexes, ", "))
+		if r.Sentinels {
+			comment(&b, "only if these sentinels ask for a user: the URLs name it as sentinel_username and sentinel_password")
+		}
+		if r.FailsOver {
+			comment(&b, "on the master and on each of its replicas: any of them may be the next master")
+		}
+		if r.OfCluster {
+			comment(&b, "on each node of the Redis Cluster")
+		}
 		if r.Undecided {
 			comment(&b, "if a variable names another database, N: with '+select|N' at the end")
 		}
@@ -78,8 +87,11 @@ func Write(w io.Writer, rules []Rule) error {
 func collide(rules []Rule) bool {
 	users, depends := map[string]int{}, map[string]bool{}
 	for _, r := range rules {
+		if r.Sentinels { // which are no servers of locks, and what they may be asked is always the same
+			continue
+		}
 		users[r.User]++
-		depends[r.User] = depends[r.User] || strings.Contains(strings.Join(r.Servers, ""), "${")
+		depends[r.User] = depends[r.User] || r.FailsOver || r.OfCluster || strings.Contains(strings.Join(r.Servers, ""), "${")
 	}
 	for user, count := range users {
 		if count > 1 && depends[user] {

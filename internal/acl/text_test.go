@@ -46,6 +46,40 @@ ACL SETUSER locks on resetkeys '~account:*' resetchannels '&mutexgen:key:account
 	}
 }
 
+func TestTextSaysForWhichServersARuleIs(t *testing.T) {
+	file := parse(t, `
+mutexes:
+- {name: Orders, url: "redis+sentinel://locks:${PW}@s1,s2,s3/orders", key: orders}
+- {name: Stock, url: "redis+cluster://locks:${PW}@c1,c2", key: "stock:{id:int64}", replicas: 1}
+`)
+	const want = `
+# orders@s1:26379,s2:26379,s3:26379
+# for Orders
+# on the master and on each of its replicas: any of them may be the next master
+ACL SETUSER locks on resetkeys '~orders' resetchannels '&mutexgen:key:orders' '&mutexgen:engine:*' ` +
+		`-@all +set +get +del +pttl +pexpire +eval +evalsha +mget +publish '+pubsub|numsub' +subscribe +unsubscribe +ping
+
+# s1:26379, s2:26379, s3:26379
+# for Orders
+# only if these sentinels ask for a user: the URLs name it as sentinel_username and sentinel_password
+ACL SETUSER mutexgen on resetkeys resetchannels '&+switch-master' '&+promoted-slave' '&+monitor' ` +
+		`-@all '+sentinel|get-master-addr-by-name' '+sentinel|sentinels' +subscribe +ping
+
+# redis+cluster://c1:6379,c2:6379
+# for Stock
+# on each node of the Redis Cluster
+ACL SETUSER locks on resetkeys '~stock:*' '~{stock:*}:wait' resetchannels '&mutexgen:key:stock:*' '&mutexgen:engine:*' ` +
+		`-@all +set +get +del +pttl +pexpire +eval +evalsha +publish +subscribe +unsubscribe +ping +wait '+cluster|slots' +asking
+`
+	var got strings.Builder
+	if err := Write(&got, Rules(file, "")); err != nil || !strings.HasSuffix(got.String(), want) {
+		t.Errorf("%v\n%s\nwant\n%s", err, got.String(), want)
+	}
+	if strings.Count(got.String(), "the last counts") != 1 { // orders may be on a node of the cluster
+		t.Errorf("of lines for one user nothing is said:\n%s", got.String())
+	}
+}
+
 func TestTextWarnsWhereALineMayUndoAnother(t *testing.T) {
 	const warning = "the last counts"
 	for yaml, want := range map[string]bool{
@@ -57,6 +91,11 @@ func TestTextWarnsWhereALineMayUndoAnother(t *testing.T) {
 		`[{name: A, url: "redis://one@${A}", key: a}, {name: B, url: "redis://two@${A}", key: b}]`:                     false,
 		`[{name: A, url: "${A}", key: a}, {name: B, url: "${A:-redis://h}", key: b}]`:                                  false,
 		`[{name: A, url: "redis://one@h", key: a}, {name: B, url: "${A}", key: b}, {name: C, url: redis://h, key: c}]`: true,
+		`[{name: A, url: "redis+sentinel://s/m", key: a}]`:                                                             false,
+		`[{name: A, url: "redis+sentinel://s/m", key: a}, {name: B, url: redis://h, key: b}]`:                          true,
+		`[{name: A, url: "redis+sentinel://s/m", key: a}, {name: B, url: "redis+sentinel://t/m", key: a}]`:             true,
+		`[{name: A, url: "redis+cluster://c", key: a}, {name: B, url: "redis+cluster://d", key: b}]`:                   true,
+		`[{name: A, url: "redis+cluster://one@c", key: a}, {name: B, url: "redis+cluster://two@c", key: b}]`:           false,
 	} {
 		var b strings.Builder
 		if err := Write(&b, Rules(parse(t, "mutexes: "+yaml), "")); err != nil || strings.Contains(b.String(), warning) != want {

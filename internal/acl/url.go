@@ -11,34 +11,70 @@ import (
 
 // address is what a URL says of a server and of who connects to it.
 type address struct {
-	// server is the same for the same server, shown what a person reads. Neither has a user or a password in it.
-	server, shown string
+	// places are texts of which addresses that are surely of the same server have one in common, shown is what a person reads.
+	// Neither has a user or a password in it.
+	places []string
+	shown  string
 	// user is empty if the URL names none, or leaves that to a variable.
 	user     string
 	database int
+	kind     kind
+	// sentinels are those who watch the master, if that is what the URL names; nil otherwise.
+	sentinels *address
 	// anyDatabase says that a variable names the database; undecided, that one may name another than this one.
 	anyDatabase, undecided bool
 	// named says that the URL gives connections a name.
 	named bool
 }
 
+// kind is what a URL names.
+type kind int
+
+const (
+	oneServer kind = iota
+	sentinelMaster
+	redisCluster
+)
+
+// listSchemes begin URLs with a list of hosts.
+var listSchemes = map[kind]string{sentinelMaster: "redis+sentinel://", redisCluster: "redis+cluster://"}
+
+// kindOf is what a URL with a scheme names.
+func kindOf(scheme string) kind {
+	switch {
+	case strings.HasSuffix(scheme, "+sentinel"):
+		return sentinelMaster
+	case strings.HasSuffix(scheme, "+cluster"):
+		return redisCluster
+	}
+	return oneServer
+}
+
 // parseURL reads a URL of the definitions, however wrong it is.
 func parseURL(text string) address {
 	written := readReferences(text)
 	parts := split(written.text)
-	a := address{user: userOf(parts.user)}
+	byDefault := split(written.byDefault())
+	a := address{user: userOf(parts.user), kind: kindOf(byDefault.scheme)}
+	var hosts definition.Node // as written
 	scheme, place := "redis", parts.host
 	if parts.scheme == "unix" {
 		scheme, place = "unix", parts.host+parts.path
 	}
-	if strings.Contains(place, mark) {
-		a.server, a.shown = written.names(place), written.asWritten(place)
-	} else {
-		a.server = definition.NodeOf(scheme + "://" + place).Server
-		a.shown = a.server
+	switch list := listSchemes[kindOf(parts.scheme)] + parts.host + parts.path; {
+	case kindOf(parts.scheme) != oneServer:
+		hosts = definition.NodeOf(written.asWritten(list))
+		a.places, a.shown = definition.NodeOf(written.names(list)).Places(), shownNode(hosts)
+	case strings.Contains(place, mark):
+		a.places, a.shown = []string{written.names(place)}, written.asWritten(place)
+	default:
+		a.shown = definition.NodeOf(scheme + "://" + place).Server
+		a.places = []string{a.shown}
+	}
+	if a.kind == sentinelMaster {
+		a.sentinels = sentinelsOf(a, parts, hosts)
 	}
 
-	byDefault := split(written.byDefault())
 	database := byDefault.database()
 	number, err := strconv.Atoi(database)
 	a.database = max(number, 0)
@@ -46,7 +82,34 @@ func parseURL(text string) address {
 	query := parts.parameters()
 	a.undecided = !a.anyDatabase && (strings.Contains(parts.database(), mark) || namesParameters(query) ||
 		parts.scheme == "" && strings.Contains(place, mark) && parts.database() == "")
+	if a.kind == redisCluster {
+		a.database, a.anyDatabase, a.undecided = 0, false, false
+	}
 	a.named = last(byDefault.parameters()["client_name"]) != "" || strings.Contains(last(query["client_name"]), mark)
+	return a
+}
+
+// shownNode names a node of several hosts, in the order of its URL.
+func shownNode(n definition.Node) string {
+	hosts := strings.Join(n.Hosts, ",")
+	if n.Master != "" {
+		return n.Master + "@" + hosts
+	}
+	return "redis+cluster://" + hosts
+}
+
+// sentinelsOf are the sentinels of a master. What they may be asked is the same for all masters that they watch.
+func sentinelsOf(master address, parts parts, hosts definition.Node) *address {
+	a := &address{user: userOf(last(parts.parameters()["sentinel_username"]))}
+	for _, place := range master.places {
+		if at := strings.LastIndexByte(place, '@'); at >= 0 {
+			place = place[at+1:]
+		}
+		a.places = append(a.places, "sentinel "+place)
+	}
+	if a.shown = strings.Join(hosts.Hosts, ", "); a.shown == "" { // a variable holds all of it
+		a.shown = "the sentinels of " + master.shown
+	}
 	return a
 }
 
@@ -89,6 +152,10 @@ func split(text string) parts {
 func (p parts) database() string {
 	if database := last(p.parameters()["db"]); database != "" || p.scheme == "unix" {
 		return database
+	}
+	if kindOf(p.scheme) == sentinelMaster { // behind the master's name
+		path := strings.FieldsFunc(p.path, func(r rune) bool { return r == '/' })
+		return strings.Join(path[min(1, len(path)):], "/")
 	}
 	return strings.Trim(p.path, "/")
 }
@@ -179,7 +246,7 @@ func (w written) asWritten(part string) string {
 				fallback = scheme + "://" + fallback
 			}
 		}
-		return "${" + r.Name + ":-" + fallback + "}"
+		return "${" + r.Name + ":-" + definition.Masked(fallback) + "}"
 	})
 }
 

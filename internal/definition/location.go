@@ -80,6 +80,9 @@ func NodeOf(text string) Node {
 	return Node{Server: server, Database: databaseOf(database, u.Query())}
 }
 
+// IsRedisCluster says whether the node is a Redis Cluster.
+func (n Node) IsRedisCluster() bool { return n.Master == "" && len(n.Hosts) > 0 }
+
 // nodeOf is the node of a URL with a list of hosts.
 func (s scheme) nodeOf(text string) Node {
 	opaque, written := withoutReferences(text)

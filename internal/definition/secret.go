@@ -159,8 +159,8 @@ func afterSlashes(line string, from int) int {
 	return -1
 }
 
-// masked is the text with *** for what may be a password.
-func masked(text string) string {
+// Masked is the text with *** for what may be a password.
+func Masked(text string) string {
 	var out strings.Builder
 	last := 0
 	for _, secret := range secretSpans(text) {
@@ -176,7 +176,7 @@ func quoted(text string) string {
 	if len(text) > absurd {
 		return fmt.Sprintf("of %d bytes", len(text))
 	}
-	text = masked(text)
+	text = Masked(text)
 	if utf8.RuneCountInString(text) > limit {
 		text = string([]rune(text)[:limit]) + "…"
 	}

@@ -24,7 +24,7 @@ func (p *parser) url(v value) bool {
 	finding := Finding{Severity: Warning, Position: v.at, Code: "password", Message: "a password stands in the URL, and so in generated code",
 		Hint: "take it, or the whole URL, from a variable: redis://:${REDIS_PASSWORD}@localhost:6379, ${REDIS_URL}"}
 	line, _ := p.source.line(v.Line)
-	if !strings.Contains(line, v.Value) || hasPassword(strings.ReplaceAll(masked(v.Value), "***", "")) {
+	if !strings.Contains(line, v.Value) || hasPassword(strings.ReplaceAll(Masked(v.Value), "***", "")) {
 		finding.concealFrom = v.Line
 	}
 	p.report(finding)

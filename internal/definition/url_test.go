@@ -408,7 +408,7 @@ func TestAPasswordIsMaskedAndTheRestShown(t *testing.T) {
 		`key: a,b:c`:                          `key: a,b:c`,
 		`a: [redis://:p://q@h, redis://:r@h]`: `a: [redis://:***@h, redis://:***@h]`,
 	} {
-		if got := masked(line); got != want {
+		if got := Masked(line); got != want {
 			t.Errorf("%s: %s, want %s", line, got, want)
 		}
 	}

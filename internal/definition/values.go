@@ -120,7 +120,7 @@ func textHint(kind Kind, value string) string {
 	case URL:
 		return "for example redis://localhost:6379"
 	}
-	return "put it in quotes: " + strconv.Quote(clip(masked(value)))
+	return "put it in quotes: " + strconv.Quote(clip(Masked(value)))
 }
 
 var kindNames = map[Kind]string{
