@@ -36,7 +36,7 @@ var decisions = []struct{ field, one, other, there, back string }{
 	{"fencing", "false", "true", "fencing-on", "FENCING-OFF"},
 	{"fencing_memory", "1h", "forever", "", "fencing-memory-shorter"},
 	{"restart_guard", "off", "on", "restart-guard-on quarantine", "restart-guard-off"},
-	{"replicas", "0", "0", "", ""},
+	{"replicas", "1", "2", "replicas-more", "replicas-fewer"},
 }
 
 func TestEveryFieldIsDecided(t *testing.T) {

@@ -3,6 +3,7 @@ package compat
 import (
 	"math/bits"
 	"slices"
+	"strings"
 
 	"github.com/mutexgen/mutexgen/internal/definition"
 )
@@ -18,6 +19,8 @@ type groupChange struct {
 	came, went []string // servers, or databases
 	// overlaps says that there are servers in both groups.
 	overlaps bool
+	// failover says that a server in one group may be the master of sentinels in the other, for as long as it is.
+	failover bool
 }
 
 // groupChange is nil if the groups are the same nodes. Their order does not matter: votes are counted. It does not matter
@@ -80,32 +83,34 @@ func (g *groupChange) and(other *groupChange) *groupChange {
 	if g == nil {
 		return other
 	}
-	return &groupChange{database: g.database && other.database, unset: union(g.unset, other.unset),
+	return &groupChange{database: g.database && other.database, failover: g.failover || other.failover, unset: union(g.unset, other.unset),
 		came: union(g.came, other.came), went: union(g.went, other.went)}
 }
 
 // caseChange is how the nodes differ where the variables in unset are not set, and all others are.
 func (v *variables) caseChange(before, after []string, unset map[string]bool) *groupChange {
 	went, came := map[node]string{}, map[node]string{}
-	var servers [2][]string
+	var all [2][]node
 	for i, texts := range [][]string{before, after} {
 		for _, text := range texts {
 			n := v.resolve(text, unset)
-			servers[i] = append(servers[i], n.server)
+			all[i] = append(all[i], n)
 			[]map[node]string{went, came}[i][n] = text
 		}
-		slices.Sort(servers[i])
+		slices.SortFunc(all[i], func(a, b node) int { return strings.Compare(a.server, b.server) })
 	}
-	for n := range went {
-		if _, both := came[n]; both {
-			delete(went, n)
-			delete(came, n)
+	for _, n := range all[0] {
+		for _, other := range all[1] {
+			if n.is(other) {
+				delete(went, n)
+				delete(came, other)
+			}
 		}
 	}
 	if len(went) == 0 && len(came) == 0 {
 		return nil
 	}
-	change := &groupChange{database: slices.Equal(servers[0], servers[1]), certain: len(went) != len(came)}
+	change := &groupChange{failover: hasKind(went, sentinelMaster) != hasKind(came, sentinelMaster), database: slices.EqualFunc(all[0], all[1], node.isOn), certain: len(went) != len(came)}
 	stranger := func(n node, others map[node]string) bool {
 		for other := range others {
 			if n.couldBe(other) {
@@ -130,6 +135,15 @@ func (v *variables) caseChange(before, after []string, unset map[string]bool) *g
 		change.went, change.came = v.databases(before, unset), v.databases(after, unset)
 	}
 	return change
+}
+
+func hasKind(nodes map[node]string, kind kind) bool {
+	for n := range nodes {
+		if n.kind == kind {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *variables) databases(texts []string, unset map[string]bool) []string {

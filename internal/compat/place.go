@@ -128,6 +128,7 @@ func (change *placeChange) tell(changes []*groupChange, affected string) {
 		all.certain = all.certain || one.certain
 		all.database = all.database && one.database
 		all.overlaps = all.overlaps || one.overlaps
+		all.failover = all.failover || one.failover
 		unclear = unclear || !one.certain && len(one.unset) == 0
 	}
 	what := all.instead()
@@ -144,6 +145,9 @@ func (change *placeChange) tell(changes []*groupChange, affected string) {
 		change.code = "nodes-unclear"
 		change.text = what + ": old and new instances exclude each other only if that is the same"
 		change.unless = "that is the same wherever this runs"
+		if all.failover {
+			change.unless += ", and no failover comes while both versions do"
+		}
 	default:
 		change.code = "default-changed"
 		change.text = what + " where " + joined(all.unset, "or") + " is not set: " + affected + " there"

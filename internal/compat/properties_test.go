@@ -95,7 +95,10 @@ func TestEveryFindingIsWhole(t *testing.T) {
 func TestFindingsHoldNoPassword(t *testing.T) {
 	urls := []string{"redis://u:geheim@h", "redis://:geheim@${HOST}", "${BASE}:geheim@h", "${URL:-redis://:geheim@h/1}", "redis://:ge${X}heim@h",
 		"${U:-redis://:geheim@a}/1", "redis://geheim:${P}@h", "unix://u:geheim@/s", "redis://:geheim%2F@h?db=2", "${S:-redis}://:geheim@h",
-		"redis://u:${P:-geheim}@h", "${A:-redis://:geheim}@h", "redis://h?password=geheim", "${URL}?password=geheim", "unix:///s?password=geheim"}
+		"redis://u:${P:-geheim}@h", "${A:-redis://:geheim}@h", "redis://h?password=geheim", "${URL}?password=geheim", "unix:///s?password=geheim",
+		"redis+sentinel://u:geheim@s1,s2:1/m", "redis+sentinel://s1/m?sentinel_password=geheim", "${URL:-redis+sentinel://s1/m?sentinel_password=geheim}",
+		"redis+cluster://:geheim@c1:1,c2:2", "redis+sentinel://${S}/m?sentinel_password=ge${X}heim", "${S}+sentinel://u:geheim@s1/m",
+		"${BASE}:geheim@s1,s2/m", "redis+sentinel://u:${P:-geheim}@s1/m/2"}
 	tried := 0
 	for _, before := range urls {
 		for _, after := range urls {
@@ -114,7 +117,7 @@ func TestFindingsHoldNoPassword(t *testing.T) {
 			}
 		}
 	}
-	if tried < 100 {
+	if tried < 900 {
 		t.Errorf("only %d were tried: the others are refused", tried)
 	}
 }

@@ -11,11 +11,34 @@ import (
 func (c *comparison) safeguards(p pair) {
 	c.fencing(p)
 	c.guard(p)
+	c.replicas(p)
+}
+
+const rights = "; where Redis users have restricted rights, extend them first (mutexgen acl)"
+
+// replicas reports locks that a failover may forget. Both versions set the same keys, and wait for replicas each by itself.
+func (c *comparison) replicas(p pair) {
+	before, after := p.before.Replicas, p.after.Replicas
+	waits := func(n, other int) string {
+		if n == 0 {
+			return fmt.Sprintf("waits for no replica instead of %d", other)
+		}
+		return fmt.Sprintf("waits for %s instead of %d", count(n, "replica", "replicas"), other)
+	}
+	label := fmt.Sprintf("replicas %d", before)
+	switch {
+	case after < before:
+		c.warns(p, "replicas-fewer", "a lock "+waits(after, before)+": a failover is likelier to forget it",
+			"leave it, unless nothing fails over", label, "replicas")
+	case after > before:
+		c.warns(p, "replicas-more", fmt.Sprintf("a lock of old instances %s: a failover may forget it, until the last of them has stopped. "+
+			"New ones get none of a server with fewer than %s", waits(before, after), count(after, "replica", "replicas")),
+			"see that each server has more than that"+rights, label, "replicas")
+	}
 }
 
 func (c *comparison) fencing(p pair) {
 	before, after := p.before, p.after
-	const rights = "; where Redis users have restricted rights, extend them first (mutexgen acl)"
 	switch {
 	case before.Fencing && !after.Fencing:
 		c.breaks(p, "fencing-off", "the token of new instances is 0: what compares tokens refuses them, and what does not compare is "+
@@ -86,11 +109,23 @@ func (c *comparison) newToGuard(m *definition.Mutex) bool {
 	for _, group := range m.Groups() {
 		strange := 0
 		for _, text := range group {
-			if !c.guarded[c.variables.resolve(text, nil)] {
+			if !c.isGuarded(c.variables.resolve(text, nil)) {
 				strange++
 			}
 		}
 		if strange > len(group)/2 {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *comparison) isGuarded(n node) bool {
+	if c.guarded[n] || n.kind == oneServer {
+		return c.guarded[n]
+	}
+	for other := range c.guarded {
+		if n.is(other) {
 			return true
 		}
 	}
