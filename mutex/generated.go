@@ -46,7 +46,7 @@ type Definition struct {
 	Fencing              bool
 	FencingMemory        time.Duration // Forever: no end; without Fencing it means nothing
 	RestartGuard         bool
-	Replicas             int // how many of a node's replicas must have acknowledged a lock before the node's vote counts
+	Replicas             int
 }
 
 // Set is all the mutexes of one Open. It is for generated code.

@@ -103,9 +103,7 @@ func (s scheme) nodeOf(text string) Node {
 		return n
 	}
 	path := append(parts.segments(), "", "")
-	if name, err := url.PathUnescape(path[0]); err == nil {
-		n.Master = written(name)
-	}
+	n.Master = written(path[0])
 	query, _ := url.ParseQuery(strings.TrimPrefix(parts.query, "?"))
 	n.Server, n.Database = n.Master+"@"+hosts, written(databaseOf(path[1], query))
 	return n

@@ -92,7 +92,7 @@ func (c *urlCheck) parameter(name string, given url.Values) (why, hint string) {
 	switch {
 	case !known:
 		return "the URL has an unknown parameter: " + quoted(name), parameterHint(name)
-	case p.where == withTLS && !c.tls:
+	case p.where == withTLS && !c.tls && (value != "" || p.kind == Switch):
 		return name + " is for rediss://", c.secureHint()
 	case p.where == ofSentinels && c.kind != sentinelMaster:
 		return name + " is for sentinels", "a master that they watch is " + sentinelForm
@@ -103,14 +103,18 @@ func (c *urlCheck) parameter(name string, given url.Values) (why, hint string) {
 	case name == "db" && c.kind == redisCluster && !strings.Contains(value, variable) && strings.Trim(value, "+0") != "":
 		return clusterDatabase, clusterDatabaseHint
 	}
-	if other := otherOfPair[name]; other != "" && value != "" && lastOf(given[other]) == "" && !anyUnnamed(given) {
-		return fmt.Sprintf("%s without %s in the URL", name, other), "a client certificate is both: the certificate and its private key"
+	if other := companions[name]; other != "" && value != "" && lastOf(given[other]) == "" && !anyUnnamed(given) {
+		hint := "a client certificate is both: the certificate and its private key"
+		if name == "sentinel_username" {
+			hint = "for example " + sentinelForm + "?sentinel_username=user&sentinel_password=${SENTINEL_PASSWORD}"
+		}
+		return fmt.Sprintf("%s without %s in the URL", name, other), hint
 	}
 	return "", ""
 }
 
-// otherOfPair are the files of a client certificate.
-var otherOfPair = map[string]string{"cert_file": "key_file", "key_file": "cert_file"}
+// companions are parameters without which others make no sense.
+var companions = map[string]string{"cert_file": "key_file", "key_file": "cert_file", "sentinel_username": "sentinel_password"}
 
 // anyUnnamed says whether a variable stands where the name of a parameter should.
 func anyUnnamed(given url.Values) bool {

@@ -102,7 +102,7 @@ func TestANodeIsTheSameUnderManyURLs(t *testing.T) {
 		"redis+sentinel://s1/m":                                   "m@s1:26379/0",
 		"REDISS+Sentinel://u:p@S2:26379,s1:1/m/3?ca_file=/a,b":    "m@s1:1,s2:26379/3",
 		"redis+sentinel://s1,s2,s1/m?db=4":                        "m@s1:26379,s2:26379/4",
-		"redis+sentinel://[::1],[::2]:1/m%2Dn/01":                 "m-n@[::1]:26379,[::2]:1/1",
+		"redis+sentinel://[::1],[::2]:1/m-n/01":                   "m-n@[::1]:26379,[::2]:1/1",
 		"redis+sentinel://:${PW:-a@b/c}@${S1},${S2:-s:1}/${M}/0":  "${M}@${S1},${S2:-s:1}/0",
 		"redis+sentinel://${HOST}:1/m/${DB}?sentinel_password=pw": "m@${HOST}:1/${DB}",
 		"redis+cluster://c2,c1:7000":                              "redis+cluster://c1:7000,c2:6379/0",

@@ -52,23 +52,14 @@ func (c *urlCheck) hosts() bool {
 		if why, hint := c.host(host); why != "" {
 			return c.refuse(at, why, hint)
 		}
-		// Those of variables may be one machine at a developer's, and many elsewhere.
-		if address := c.address(host); c.literal(at, len(host)) {
-			if seen[address] {
-				c.problems = append(c.problems, problem{Warning, c.offset(at), "a host that the URL lists already", "another one may be meant"})
-			}
-			seen[address] = true
+		address := c.address(host)
+		if seen[address] && !strings.Contains(address, variable) {
+			return c.refuse(at, "a host that the URL lists already", "remove it, unless another one is meant; one host is enough")
 		}
+		seen[address] = true
 		at += len(host) + len(",")
 	}
 	return true
-}
-
-// literal says whether a part of the URL stands in the source as it is, outside of any reference.
-func (c *urlCheck) literal(at, length int) bool {
-	first, last := c.origins[at], c.origins[at+length-1]
-	return last-first == length-1 && !strings.Contains(c.text[at:at+length], variable) &&
-		strings.LastIndex(c.source[:first], "${") <= strings.LastIndexByte(c.source[:first], '}')
 }
 
 // host says what is wrong with one of several hosts.
@@ -109,9 +100,12 @@ func (s scheme) address(host string) string {
 	return name + ":" + port
 }
 
-// segments are what the path has between its slashes.
+// segments are what the path has between its slashes, without those at its ends.
 func (p urlParts) segments() []string {
-	return strings.FieldsFunc(p.path, func(r rune) bool { return r == '/' })
+	if path := strings.Trim(p.path, "/"); path != "" {
+		return strings.Split(path, "/")
+	}
+	return nil
 }
 
 // master checks what stands behind the hosts of sentinels.
@@ -128,13 +122,11 @@ func (c *urlCheck) master() bool {
 		}
 		return true
 	}
-	for _, segment := range path {
-		if _, err := url.PathUnescape(segment); err != nil {
-			return c.refuse(at, "malformed URL", encode)
-		}
-	}
 	digits := strings.Trim(path[0], "0123456789") == ""
 	switch {
+	case !isMaster(strings.ReplaceAll(path[0], variable, "")):
+		return c.refuse(at+strings.Index(c.parts.path, path[0]), "the master's name in the URL has a character that none has",
+			"it is made of letters, digits and . - _")
 	case strings.Contains(strings.Join(path[1:], ""), variable):
 	case len(path) > 2 && !strings.Contains(path[0], variable):
 		return c.refuse(at, "the URL has more behind its hosts than a master's name and a database", "for example "+c.form()+"/1")
@@ -145,6 +137,11 @@ func (c *urlCheck) master() bool {
 			"a database comes behind the name: " + c.form() + "/" + path[0]})
 	}
 	return true
+}
+
+// isMaster says whether sentinels may know a master by the name.
+func isMaster(name string) bool {
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }
 
 // noDatabase checks that nothing stands behind the hosts of a Redis Cluster.

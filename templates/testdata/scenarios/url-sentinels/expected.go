@@ -93,7 +93,7 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		Renew:                true,
 	}, {
 		Name:                 "Six",
-		URL:                  "redis+sentinel://${A:-localhost},${B:-localhost}/${MASTER}",
+		URL:                  "redis+sentinel://${A:-localhost},${B}/${MASTER}",
 		Key:                  "six",
 		Expiration:           time.Hour,
 		RetryInterval:        200 * time.Millisecond,

@@ -15,10 +15,6 @@ const _ = mutex.GeneratedCodeVersion1
 
 // Mutexes are the mutexes of mutexes.yaml. They are safe for use by several goroutines.
 type Mutexes struct {
-	// One locks the key one.
-	One One
-	// Two locks the key two.
-	Two Two
 	// Three locks the key three.
 	Three Three
 	// Four locks the key four.
@@ -31,28 +27,6 @@ type Mutexes struct {
 // everything that is wrong with the configuration at once. Close ends what Open began.
 func Open(options ...mutex.Option) (*Mutexes, error) {
 	set, err := mutex.OpenSet([]mutex.Definition{{
-		Name:                 "One",
-		URL:                  "redis+sentinel://s1,s2,s1:26379/mymaster",
-		Key:                  "one",
-		Expiration:           time.Hour,
-		RetryInterval:        200 * time.Millisecond,
-		RetryJitter:          100 * time.Millisecond,
-		DriftFactor:          0.01,
-		PoolSize:             2,
-		ReconnectionInterval: time.Second,
-		Renew:                true,
-	}, {
-		Name:                 "Two",
-		URL:                  "redis+cluster://c1,C1",
-		Key:                  "two",
-		Expiration:           time.Hour,
-		RetryInterval:        200 * time.Millisecond,
-		RetryJitter:          100 * time.Millisecond,
-		DriftFactor:          0.01,
-		PoolSize:             2,
-		ReconnectionInterval: time.Second,
-		Renew:                true,
-	}, {
 		Name:                 "Three",
 		URL:                  "redis+sentinel://s1,s2/0",
 		Key:                  "three",
@@ -79,8 +53,6 @@ func Open(options ...mutex.Option) (*Mutexes, error) {
 		return nil, err
 	}
 	return &Mutexes{
-		One:   One{mutex: mutex.At[One](set.Opened("One"), mutex.NewKey("one"))},
-		Two:   Two{mutex: mutex.At[Two](set.Opened("Two"), mutex.NewKey("two"))},
 		Three: Three{mutex: mutex.At[Three](set.Opened("Three"), mutex.NewKey("three"))},
 		Four:  Four{mutex: mutex.At[Four](set.Opened("Four"), mutex.NewKey("four"))},
 		set:   set,
@@ -101,107 +73,6 @@ func (m *Mutexes) All() []mutex.Definition {
 // Held lists the locks that this process holds now.
 func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
-}
-
-// One locks the key one on the master that sentinels watch as mymaster. A lock expires after 1h
-// unless it is extended; Synchronize extends it while its function runs. Acquiring does not wait
-// for a held lock.
-type One struct {
-	mutex mutex.Mutex[One]
-}
-
-// OneLock is one successful acquisition of One. No other mutex accepts it.
-type OneLock = mutex.Lock[One]
-
-// Key is the Redis key that One locks.
-func (m One) Key() string {
-	return "one"
-}
-
-// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
-// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
-// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
-// to be had, fn does not run and the error is that of AcquireLock.
-func (m One) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
-	return m.mutex.Synchronize(ctx, fn, options...)
-}
-
-// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
-// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
-// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
-func (m One) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*OneLock, error) {
-	return m.mutex.AcquireLock(ctx, options...)
-}
-
-// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
-// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
-// could answer: then it ends by itself when it expires.
-func (m One) ReleaseLock(ctx context.Context, lock *OneLock) error {
-	return m.mutex.ReleaseLock(ctx, lock)
-}
-
-// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
-// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
-// if too few nodes could answer: then it expires when it would have anyway.
-func (m One) ExtendLock(ctx context.Context, lock *OneLock, expiration time.Duration) error {
-	return m.mutex.ExtendLock(ctx, lock, expiration)
-}
-
-// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
-// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
-// [mutex.ErrClosed] after Close.
-func (m One) ExistsLock(ctx context.Context) (bool, error) {
-	return m.mutex.ExistsLock(ctx)
-}
-
-// Two locks the key two on a Redis Cluster. A lock expires after 1h unless it is extended;
-// Synchronize extends it while its function runs. Acquiring does not wait for a held lock.
-type Two struct {
-	mutex mutex.Mutex[Two]
-}
-
-// TwoLock is one successful acquisition of Two. No other mutex accepts it.
-type TwoLock = mutex.Lock[Two]
-
-// Key is the Redis key that Two locks.
-func (m Two) Key() string {
-	return "two"
-}
-
-// Synchronize runs fn while it holds the lock, which it renews until fn has returned, then releases
-// it, also when fn panics. The ctx of fn is cancelled, with the cause [mutex.ErrLockLost], once the
-// lock can no longer be relied on; the error is then fn's joined with that one. If there is no lock
-// to be had, fn does not run and the error is that of AcquireLock.
-func (m Two) Synchronize(ctx context.Context, fn func(ctx context.Context) error, options ...mutex.AcquireOption) error {
-	return m.mutex.Synchronize(ctx, fn, options...)
-}
-
-// AcquireLock takes the lock for 1h, or with [mutex.WithRenewal] until the caller releases it; it
-// does not wait for a held lock. The error is [mutex.ErrAlreadyLocked] if someone else holds it,
-// [mutex.ErrNoQuorum] if too few nodes could answer, [mutex.ErrClosed] after Close, or that of ctx.
-func (m Two) AcquireLock(ctx context.Context, options ...mutex.AcquireOption) (*TwoLock, error) {
-	return m.mutex.AcquireLock(ctx, options...)
-}
-
-// ReleaseLock gives the lock back, also when ctx has ended already. The error is [mutex.ErrNotHeld]
-// if the lock was released before, has expired or is lost, and [mutex.ErrNoQuorum] if too few nodes
-// could answer: then it ends by itself when it expires.
-func (m Two) ReleaseLock(ctx context.Context, lock *TwoLock) error {
-	return m.mutex.ReleaseLock(ctx, lock)
-}
-
-// ExtendLock makes the lock last for at least expiration from now; it never shortens it. The error
-// is [mutex.ErrNotHeld] if the lock was released, has expired or is lost, and [mutex.ErrNoQuorum]
-// if too few nodes could answer: then it expires when it would have anyway.
-func (m Two) ExtendLock(ctx context.Context, lock *TwoLock, expiration time.Duration) error {
-	return m.mutex.ExtendLock(ctx, lock, expiration)
-}
-
-// ExistsLock reports whether anyone holds the lock. The answer may be outdated when it arrives: use
-// it to show, not to decide. The error is [mutex.ErrNoQuorum] if too few nodes could answer, or
-// [mutex.ErrClosed] after Close.
-func (m Two) ExistsLock(ctx context.Context) (bool, error) {
-	return m.mutex.ExistsLock(ctx)
 }
 
 // Three locks the key three on the master that sentinels watch as 0. A lock expires after 1h unless
