@@ -109,6 +109,17 @@ func TestBothReadURLsAlike(t *testing.T) {
 			urls = append(urls, "redis://a?"+name+"="+value, "rediss://a?"+name+"="+value, "unix:///a?"+name+"=1&"+name+"="+value)
 		}
 	}
+	for _, scheme := range []string{"redis+sentinel", "rediss+sentinel", "redis+cluster", "REDISS+CLUSTER", "unix+cluster", "redis+", "+cluster", "redis"} {
+		for _, hosts := range []string{"", "a", "a,b", "a:1,b:2", "a:,b", "a,", ",a", "a,,b", ":1", "a:0", "a:65536", "a:x,b", "a:1:2", "[::1],[::2]:1", "::1,b", "[::1,b", "a,A",
+			"a,a:1", "u@a,b", "u:p@a,b", "u:p,q@a:1,b", "@a,b", "a@b@c,d", "a%2Cb", "%zz,a", "u:%zz@a", "a;b", "a b"} {
+			for _, rest := range []string{"", "/", "//", "/m", "/m/", "//m//", "/m/1", "/m/01/", "/m/-1", "/m/x", "/m//1", "/m/1/2", "/0", "/0/", "/00", "/1", "/m-._9", "/m%41",
+				"/m+", "/ä", "/m,n", "?", "/m?", "/m?db=2", "/m/1?db=0", "?db=0", "?db=+0", "?db=00", "/0?db=1", "/m?db=x", "/m?db=-1", "#", "/m#x", "/m?a@b", "/m?%zz",
+				"/m?sentinel_password=p", "/m?sentinel_username=u&sentinel_password=p", "/m?sentinel_username=u", "?sentinel_password=", "/m?ca_file=", "/m?key_file=k",
+				"?server_name=s", "/m?server_name=s&server_name=", "/m?skip_verify=1", "/m?client_name=x;y", "?x=1", "/m?DB=1"} {
+				urls = append(urls, scheme+"://"+hosts+rest)
+			}
+		}
+	}
 	urls = append(urls, "redis://a?idle_timeout=1&conn_max_idle_time=1", "redis://a?max_conn_age=1&conn_max_lifetime=1", "redis://a?")
 	urls = append(urls, table(t)...)
 	wrong := 0

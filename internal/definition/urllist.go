@@ -75,8 +75,7 @@ func (c *urlCheck) host(host string) (why, hint string) {
 	case !strings.HasPrefix(name, "[") && strings.Contains(name, ":"):
 		return "an IPv6 address without brackets in the URL", "for example " + c.name + "://[::1]:" + c.port
 	}
-	inBrackets := strings.HasPrefix(name, "[") && strings.HasSuffix(name, "]")
-	if _, err := url.Parse("redis://" + name); err != nil || !inBrackets && strings.ContainsAny(name, "[]") {
+	if _, err := url.Parse("redis://" + name); err != nil {
 		return "malformed URL", "a host is a name, an IPv4 address, or an IPv6 address in brackets"
 	}
 	return "", ""
