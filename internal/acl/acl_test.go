@@ -65,14 +65,14 @@ func TestRuleOfAMutex(t *testing.T) {
 			"~n | &mutexgen:key:n &mutexgen:engine:* | " + base + " +wait"},
 		"a Redis Cluster": {
 			"url: 'redis+cluster://c1,c2', key: n", "mutexgen",
-			"~n ~{n}:wait | &mutexgen:key:n &mutexgen:engine:* | " + clusterBase},
+			"~n | &mutexgen:key:n &mutexgen:engine:* | " + clusterBase},
 		"a Redis Cluster, fencing and replicas": {
 			"url: 'rediss+cluster://locks:${P}@c1,c2?client_name=x', key: 'n:{{t}}:{id:string}', replicas: 2, fencing: true, restart_guard: off", "locks",
 			"~n:{t}:* | &mutexgen:key:n:{t}:* &mutexgen:engine:* | +set +get +del +pttl +pexpire +time +incr +eval +evalsha +publish +subscribe " +
 				"+unsubscribe +ping +wait +cluster|slots +asking +client|setname"},
 		"a Redis Cluster and a key whose counter may need a number": {
 			"url: '${URL:-redis+cluster://c1}', key: 'a}}:{id:int64}', fencing: true, restart_guard: off", "mutexgen",
-			"~a}:* ~{a}:*}:wait ~{a}:*}:fence | &mutexgen:key:a}:* &mutexgen:engine:* | " +
+			"~a}:* ~{a}:*}:fence | &mutexgen:key:a}:* &mutexgen:engine:* | " +
 				strings.Replace(clusterBase, "+eval ", "+time +incr +eval ", 1)},
 		"a user in the URL": {
 			"url: 'redis://locks:${PASSWORD}@h', key: n", "locks",

@@ -102,10 +102,11 @@ func keyPattern(key definition.Key) pattern {
 	return p
 }
 
-// besides match keys that belong to others: :fence is the name of a key's fencing counter. It has the key in braces before it,
-// for a Redis Cluster keeps it in the same slot then; or if the key has a part in braces already, just the key. With a parameter
-// it may depend on the value which it is.
-func besides(key definition.Key, name pattern) []pattern {
+// counterPatterns match the keys of the fencing counters. A key's counter has the key in braces before its name, for a Redis
+// Cluster keeps it in the same slot then; or if the key has a part in braces already, just the key. With a parameter it may
+// depend on the value which it is.
+func counterPatterns(key definition.Key) []pattern {
+	const name = ":fence"
 	p := keyPattern(key)
 	always, never := tagged(key)
 	var all []pattern

@@ -78,7 +78,7 @@ func TestCountersOfKeys(t *testing.T) {
 	} {
 		file := parse(t, "mutexes:\n- {name: A, url: redis://h, fencing: true, restart_guard: off, key: '"+template+"'}")
 		var got []string
-		for _, p := range besides(file.Mutexes[0].Key, ":fence") {
+		for _, p := range counterPatterns(file.Mutexes[0].Key) {
 			got = append(got, p.String())
 		}
 		if text := strings.Join(got, " "); text != want {

@@ -112,14 +112,9 @@ func (all *sites) add(m *definition.Mutex, at address, user string) {
 	key := keyPattern(m.Key)
 	s.keys.add(key)
 	s.channels.add("mutexgen:key:" + key)
-	if at.kind == redisCluster { // where nobody can be counted who listens, a mark says that somebody waits
-		for _, mark := range besides(m.Key, ":wait") {
-			s.keys.add(mark)
-		}
-	}
 	if m.Fencing {
 		s.fencing = true
-		for _, counter := range besides(m.Key, ":fence") {
+		for _, counter := range counterPatterns(m.Key) {
 			s.keys.add(counter)
 		}
 		if at.kind == redisCluster && mayEndATag(m.Key) {

@@ -69,7 +69,7 @@ ACL SETUSER mutexgen on resetkeys resetchannels '&+switch-master' '&+promoted-sl
 # redis+cluster://c1:6379,c2:6379
 # for Stock
 # on each node of the Redis Cluster
-ACL SETUSER locks on resetkeys '~stock:*' '~{stock:*}:wait' resetchannels '&mutexgen:key:stock:*' '&mutexgen:engine:*' ` +
+ACL SETUSER locks on resetkeys '~stock:*' resetchannels '&mutexgen:key:stock:*' '&mutexgen:engine:*' ` +
 		`-@all +set +get +del +pttl +pexpire +eval +evalsha +publish +subscribe +unsubscribe +ping +wait '+cluster|slots' +asking
 `
 	var got strings.Builder
