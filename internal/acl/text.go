@@ -63,8 +63,8 @@ func Write(w io.Writer, rules []Rule) error {
 		comment(&b, strings.Join(r.Servers, ", "))
 		comment(&b, "for "+strings.Join(r.Mutexes, ", "))
 		if r.Sentinels {
-			comment(&b, "only if these sentinels ask for a user: the URLs name it as sentinel_username and sentinel_password. SENTINEL FLUSHCONFIG "+
-				"has it kept")
+			comment(&b, "only if these sentinels ask for a user: the URLs name it as sentinel_username and sentinel_password")
+			comment(&b, "SENTINEL FLUSHCONFIG has it kept")
 		}
 		if r.FailsOver {
 			comment(&b, "on the master and on each of its replicas: any of them may be the next master")

@@ -61,8 +61,8 @@ ACL SETUSER locks on resetkeys '~orders' resetchannels '&mutexgen:key:orders' '&
 
 # s1:26379, s2:26379, s3:26379
 # for Orders
-# only if these sentinels ask for a user: the URLs name it as sentinel_username and sentinel_password. SENTINEL FLUSHCONFIG
-# has it kept
+# only if these sentinels ask for a user: the URLs name it as sentinel_username and sentinel_password
+# SENTINEL FLUSHCONFIG has it kept
 ACL SETUSER mutexgen on resetkeys resetchannels '&+switch-master' '&+promoted-slave' '&+monitor' ` +
 		`-@all '+sentinel|get-master-addr-by-name' '+sentinel|sentinels' +subscribe +ping
 
