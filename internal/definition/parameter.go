@@ -98,9 +98,9 @@ func (c *urlCheck) parameter(name string, given url.Values) (why, hint string) {
 		return name + " is for sentinels", "a master that they watch is " + sentinelForm
 	case !strings.Contains(value, variable) && !parameterValue(p.kind, value):
 		return fmt.Sprintf("the value of %s in the URL must be %s", name, kindNames[p.kind]), ""
-	case name == "db" && strings.HasPrefix(value, "-"):
+	case name == "db" && strings.HasPrefix(value, "-") && strings.Trim(value, "-0") != "":
 		return "the database in the URL is negative", ""
-	case name == "db" && c.kind == redisCluster && !strings.Contains(value, variable) && strings.Trim(value, "+0") != "":
+	case name == "db" && c.kind == redisCluster && !strings.Contains(value, variable) && strings.Trim(value, "+-0") != "":
 		return clusterDatabase, clusterDatabaseHint
 	}
 	if other := companions[name]; other != "" && value != "" && lastOf(given[other]) == "" && !anyUnnamed(given) {

@@ -208,6 +208,6 @@ func isPort(text string) bool {
 }
 
 func isDatabase(text string) bool {
-	_, err := strconv.ParseUint(text, 10, 31)
-	return text == "" || err == nil
+	n, err := strconv.Atoi(text)
+	return text == "" || err == nil && n >= 0
 }

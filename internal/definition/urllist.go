@@ -2,6 +2,7 @@ package definition
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -146,8 +147,10 @@ func isMaster(name string) bool {
 // noDatabase checks that nothing stands behind the hosts of a Redis Cluster.
 func (c *urlCheck) noDatabase() bool {
 	path, at := c.parts.segments(), c.parts.pathAt
-	switch database := strings.Join(path, "/"); {
-	case strings.Contains(database, variable), strings.Trim(database, "0") == "":
+	database := strings.Join(path, "/")
+	n, err := strconv.Atoi(database)
+	switch {
+	case len(path) == 0, strings.Contains(database, variable), err == nil && n == 0:
 		return true
 	case isDatabase(database):
 		return c.refuse(at, clusterDatabase, clusterDatabaseHint)
