@@ -68,11 +68,18 @@ func (c *urlCheck) parameters() bool {
 	if err != nil {
 		return c.refuse(c.parts.queryAt, "the parameters of the URL are malformed", "for example redis://localhost:6379?dial_timeout=5s")
 	}
-	at := c.parts.queryAt + len("?")
-	for pair := range strings.SplitSeq(strings.TrimPrefix(c.parts.query, "?"), "&") {
-		name, _, _ := strings.Cut(pair, "=")
+	pairs := strings.Split(strings.TrimPrefix(c.parts.query, "?"), "&")
+	c.vague, c.unnamed = map[string]bool{}, false
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		c.unnamed = c.unnamed || strings.Contains(name, variable)
 		name, _ = url.QueryUnescape(name)
-		if pair != "" && !strings.Contains(name, variable) {
+		c.vague[name] = strings.Contains(value, variable)
+	}
+	at := c.parts.queryAt + len("?")
+	for _, pair := range pairs {
+		if name, _, _ := strings.Cut(pair, "="); pair != "" && !strings.Contains(name, variable) {
+			name, _ = url.QueryUnescape(name)
 			if why, hint := c.parameter(name, given); why != "" {
 				return c.refuse(at, why, hint)
 			}
@@ -96,14 +103,14 @@ func (c *urlCheck) parameter(name string, given url.Values) (why, hint string) {
 		return name + " is for rediss://", c.secureHint()
 	case p.where == ofSentinels && c.kind != sentinelMaster:
 		return name + " is for sentinels", "a master that they watch is " + sentinelForm
-	case !strings.Contains(value, variable) && !parameterValue(p.kind, value):
+	case !c.vague[name] && !parameterValue(p.kind, value):
 		return fmt.Sprintf("the value of %s in the URL must be %s", name, kindNames[p.kind]), ""
 	case name == "db" && strings.HasPrefix(value, "-") && strings.Trim(value, "-0") != "":
 		return "the database in the URL is negative", ""
-	case name == "db" && c.kind == redisCluster && !strings.Contains(value, variable) && strings.Trim(value, "+-0") != "":
+	case name == "db" && c.kind == redisCluster && !c.vague[name] && strings.Trim(value, "+-0") != "":
 		return clusterDatabase, clusterDatabaseHint
 	}
-	if other := companions[name]; other != "" && value != "" && lastOf(given[other]) == "" && !anyUnnamed(given) {
+	if other := companions[name]; other != "" && value != "" && lastOf(given[other]) == "" && !c.unnamed {
 		hint := "a client certificate is both: the certificate and its private key"
 		if name == "sentinel_username" {
 			hint = "for example " + sentinelForm + "?sentinel_username=user&sentinel_password=${SENTINEL_PASSWORD}"
@@ -115,16 +122,6 @@ func (c *urlCheck) parameter(name string, given url.Values) (why, hint string) {
 
 // companions are parameters without which others make no sense.
 var companions = map[string]string{"cert_file": "key_file", "key_file": "cert_file", "sentinel_username": "sentinel_password"}
-
-// anyUnnamed says whether a variable stands where the name of a parameter should.
-func anyUnnamed(given url.Values) bool {
-	for name := range given {
-		if strings.Contains(name, variable) {
-			return true
-		}
-	}
-	return false
-}
 
 func (c *urlCheck) secureHint() string {
 	if c.kind == oneSocket {

@@ -103,8 +103,11 @@ func checkURL(text string) []problem {
 type urlCheck struct {
 	expansion
 	scheme
-	name     string
-	parts    urlParts
+	name  string
+	parts urlParts
+	// vague are the parameters with a variable in their value; unnamed says that there is one in a name.
+	vague    map[string]bool
+	unnamed  bool
 	problems []problem
 }
 
