@@ -161,3 +161,24 @@ func table(t *testing.T) (urls []string) {
 	}
 	return urls
 }
+
+func FuzzBothReadURLsAlike(f *testing.F) {
+	for _, seed := range []string{"redis://u:p@a:1/2?db=3", "unix:///a?db=1", "redis+sentinel://u:p@s1:1,[::1]/m/1?sentinel_username=a&sentinel_password=b",
+		"rediss+cluster://c1,c2:7/0?server_name=x&db=0", "redis://?%00", "redis:///+0"} {
+		f.Add(seed)
+	}
+	beyond := regexp.MustCompile(`[^!-~]|[\\'$]|_(file|%66)`) // what YAML or the environment would change, and files, which Open reads
+	f.Fuzz(func(t *testing.T, url string) {
+		if beyond.MatchString(url) {
+			return
+		}
+		file, findings := definition.Parse("mutexes.yaml", []byte("version: 1\nmutexes: [{name: A, url: '"+url+"'}]\n"))
+		set, err := mutex.OpenSet([]mutex.Definition{{Name: "A", URL: url, Key: "a", Expiration: 1e10, RetryInterval: 1e8, PoolSize: 2, ReconnectionInterval: 1e9}})
+		if err == nil {
+			err = set.Close()
+		}
+		if (err != nil) != (file == nil) {
+			t.Errorf("%s: here %v, and there %v", url, findings, err)
+		}
+	})
+}
