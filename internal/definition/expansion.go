@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -11,17 +12,24 @@ const variable = "\x00"
 // expansion is a URL with each reference's default in its place, or a mark where it has none.
 type expansion struct {
 	text string
-	// source is the URL as written, and origins where in it each byte of the text comes from.
+	// source is the URL as written, and origins where in it each piece of the text comes from.
 	source  string
-	origins []int
+	origins []origin
 }
+
+// origin is where a piece of an expanded URL begins, and where in the source.
+type origin struct{ at, from int }
 
 // offset is the rune of the source that a byte of the text comes from.
 func (e expansion) offset(at int) int {
-	if at >= len(e.origins) {
+	if at >= len(e.text) {
 		return utf8.RuneCountInString(e.source)
 	}
-	return utf8.RuneCountInString(e.source[:e.origins[at]])
+	i, found := slices.BinarySearchFunc(e.origins, at, func(o origin, at int) int { return o.at - at })
+	if !found {
+		i--
+	}
+	return utf8.RuneCountInString(e.source[:e.origins[i].from+at-e.origins[i].at])
 }
 
 // expand says instead what is wrong with the references, if anything is.
@@ -29,10 +37,10 @@ func expand(source string) (expansion, []problem) {
 	var out strings.Builder
 	var problems []problem
 	e := expansion{source: source}
-	add := func(text string, at int) {
-		out.WriteString(text)
-		for i := range len(text) {
-			e.origins = append(e.origins, at+i)
+	add := func(text string, from int) {
+		if text != "" {
+			e.origins = append(e.origins, origin{out.Len(), from})
+			out.WriteString(text)
 		}
 	}
 	const forms = "write ${VAR} or ${VAR:-default}"
