@@ -157,6 +157,12 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
+// Check looks at every Redis server of the mutexes and reports what is wrong with it for locks, and
+// what to do about it. It takes no lock and writes nothing.
+func (m *Mutexes) Check(ctx context.Context) *mutex.Report {
+	return m.set.Check(ctx)
+}
+
 // Resource locks any resource by name, and is refused if that is locked already.
 //
 // It locks the key resource:{resource:string} on one server. A lock expires after 10s unless it is

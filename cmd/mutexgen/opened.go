@@ -17,6 +17,7 @@ func runtimeDefinition(m *definition.Mutex) mutex.Definition {
 		Expiration: m.Expiration, Wait: m.Wait, MaxRetry: m.MaxRetry, RetryInterval: m.RetryInterval, RetryJitter: m.RetryJitter,
 		DriftFactor: m.DriftFactor, NodeTimeout: m.NodeTimeout, PoolSize: m.PoolSize, ReconnectionInterval: m.ReconnectionInterval,
 		Renew: m.Renew, MaxHold: m.MaxHold, Fencing: m.Fencing, RestartGuard: m.RestartGuard,
+		Replicas: m.Replicas,
 	}
 	if m.Fencing {
 		d.FencingMemory = m.FencingMemory

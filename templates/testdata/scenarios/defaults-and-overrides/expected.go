@@ -96,6 +96,12 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
+// Check looks at every Redis server of the mutexes and reports what is wrong with it for locks, and
+// what to do about it. It takes no lock and writes nothing.
+func (m *Mutexes) Check(ctx context.Context) *mutex.Report {
+	return m.set.Check(ctx)
+}
+
 // Plain locks the key plain on one server. A lock expires after 30s unless it is extended;
 // Synchronize does not extend it. Acquiring waits up to 5s for a held lock.
 type Plain struct {

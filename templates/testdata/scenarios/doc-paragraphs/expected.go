@@ -63,6 +63,12 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
+// Check looks at every Redis server of the mutexes and reports what is wrong with it for locks, and
+// what to do about it. It takes no lock and writes nothing.
+func (m *Mutexes) Check(ctx context.Context) *mutex.Report {
+	return m.set.Check(ctx)
+}
+
 // Long makes sure that only one replica at a time builds the report, which takes long enough to
 // bother everybody who waits for it in the morning.
 //

@@ -75,6 +75,12 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
+// Check looks at every Redis server of the mutexes and reports what is wrong with it for locks, and
+// what to do about it. It takes no lock and writes nothing.
+func (m *Mutexes) Check(ctx context.Context) *mutex.Report {
+	return m.set.Check(ctx)
+}
+
 // One locks the key {{user:{id:int64}}}:cart on one server. A lock expires after 1h unless it is
 // extended; Synchronize extends it while its function runs. Acquiring does not wait for a held
 // lock.

@@ -62,6 +62,12 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
+// Check looks at every Redis server of the mutexes and reports what is wrong with it for locks, and
+// what to do about it. It takes no lock and writes nothing.
+func (m *Mutexes) Check(ctx context.Context) *mutex.Report {
+	return m.set.Check(ctx)
+}
+
 // One locks the key
 // {p0:int}:{p1:int}:{p2:int}:{p3:int}:{p4:int}:{p5:int}:{p6:int}:{p7:int}:{p8:int}:{p9:int}:{p10:int}:{p11:int}:{p12:int}:{p13:int}:{p14:int}:{p15:int}:{p16:int}:{p17:int}:{p18:int}:{p19:int}:{p20:int}:{p21:int}:{p22:int}:{p23:int}:{p24:int}:{p25:int}:{p26:int}:{p27:int}:{p28:int}:{p29:int}:{p30:int}:{p31:int}:{p32:int}:{p33:int}:{p34:int}:{p35:int}:{p36:int}:{p37:int}:{p38:int}:{p39:int}
 // on one server. A lock expires after 1h unless it is extended; Synchronize extends it while its

@@ -62,6 +62,12 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
+// Check looks at every Redis server of the mutexes and reports what is wrong with it for locks, and
+// what to do about it. It takes no lock and writes nothing.
+func (m *Mutexes) Check(ctx context.Context) *mutex.Report {
+	return m.set.Check(ctx)
+}
+
 // One locks the key
 // {break:int}:{case:int}:{chan:int}:{const:int}:{continue:int}:{default:int}:{defer:int}:{else:int}:{fallthrough:int}:{for:int}:{func:int}:{go:int}:{goto:int}:{if:int}:{import:int}:{interface:int}:{map:int}:{package:int}:{range:int}:{return:int}:{select:int}:{struct:int}:{switch:int}:{type:int}:{var:int}
 // on one server. A lock expires after 1h unless it is extended; Synchronize extends it while its

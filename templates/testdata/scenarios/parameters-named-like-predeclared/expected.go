@@ -62,6 +62,12 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
+// Check looks at every Redis server of the mutexes and reports what is wrong with it for locks, and
+// what to do about it. It takes no lock and writes nothing.
+func (m *Mutexes) Check(ctx context.Context) *mutex.Report {
+	return m.set.Check(ctx)
+}
+
 // One locks the key
 // {any:int}:{append:int}:{bool:int}:{byte:int}:{cap:int}:{clear:int}:{close:int}:{comparable:int}:{complex:int}:{copy:int}:{delete:int}:{error:int}:{false:int}:{float64:int}:{imag:int}:{int:int}:{iota:int}:{len:int}:{make:int}:{max:int}:{min:int}:{new:int}:{nil:int}:{panic:int}:{print:int}:{real:int}:{recover:int}:{rune:int}:{string:int}:{true:int}:{uint8:int}:{uintptr:int}
 // on one server. A lock expires after 1h unless it is extended; Synchronize extends it while its

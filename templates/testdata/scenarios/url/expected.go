@@ -62,6 +62,12 @@ func (m *Mutexes) Held() []mutex.Held {
 	return m.set.Held()
 }
 
+// Check looks at every Redis server of the mutexes and reports what is wrong with it for locks, and
+// what to do about it. It takes no lock and writes nothing.
+func (m *Mutexes) Check(ctx context.Context) *mutex.Report {
+	return m.set.Check(ctx)
+}
+
 // NightlyReport makes sure that one replica at a time builds the report.
 //
 // It locks the key report:nightly on one server. A lock expires after 10m unless it is extended;
