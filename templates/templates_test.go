@@ -244,7 +244,7 @@ func FuzzNoTextLeavesItsPlace(f *testing.F) {
 		if strings.ContainsRune(text, '\ufffd') {
 			t.Skip() // legitimate text, but what checkHostile looks for
 		}
-		checkHostile(t, text, 15, m)
+		checkHostile(t, text, 16, m)
 	})
 }
 
