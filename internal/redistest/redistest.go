@@ -39,6 +39,8 @@ type Server struct {
 	port     int
 	args     []string
 	password string
+	// fileAndMode are a configuration file and --sentinel; empty for a server.
+	fileAndMode []string
 
 	mu      sync.Mutex // guards what follows; held through Kill, Restart, Pause and Resume
 	process *process   // nil after Kill
@@ -54,7 +56,13 @@ type Server struct {
 // Without redis-server in PATH the test is skipped, in CI (environment variable CI) it fails.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, binary: find(t), dir: t.TempDir(), args: args, password: passwordOf(args)}
+	return start(t, nil, passwordOf(args), args)
+}
+
+// start starts a process; the file and mode, if any, come before all options.
+func start(t testing.TB, fileAndMode []string, password string, args []string) *Server {
+	t.Helper()
+	s := &Server{t: t, binary: find(t), dir: t.TempDir(), fileAndMode: fileAndMode, args: args, password: password}
 	t.Cleanup(s.end)
 	for range portAttempts {
 		number, release, err := port.Take()
@@ -197,10 +205,12 @@ func (s *Server) start(answer string, extra ...string) error {
 		return fmt.Errorf("redis-server %s: not started: its test is over", s.Addr())
 	}
 	logPath := filepath.Join(s.dir, "redis-server.log")
-	args := append([]string{
-		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--daemonize", "no", "--dir", s.dir,
-		"--save", "", "--appendonly", "no",
-	}, slices.Concat(s.args, extra)...)
+	args := append(slices.Clone(s.fileAndMode),
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--daemonize", "no", "--dir", s.dir)
+	if s.fileAndMode == nil {
+		args = append(args, "--save", "", "--appendonly", "no")
+	}
+	args = append(args, slices.Concat(s.args, extra)...)
 	p, err := startProcess(s.binary, args, logPath)
 	if err != nil {
 		return err
