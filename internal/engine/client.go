@@ -16,27 +16,14 @@ func (n *Node) NewClient(timeout time.Duration) redis.UniversalClient {
 	own.PoolSize = 1
 	own.DisableIdentity = true
 	own.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	own.Dialer = quietly(plainDialer(&own))
 	switch {
-	case n.options.Sentinel != nil:
-		return redis.NewFailoverClient(failoverOptions(&own, n.options.Sentinel))
+	case n.sentinels != nil: // go-redis's failover client would log to the program's standard error
+		own.Network, own.Addr, own.Dialer = "tcp", n.name, n.sentinels.dialFor(own.Dialer)
 	case len(n.options.Cluster) > 0:
 		return redis.NewClusterClient(clusterOptions(&own, n.options.Cluster))
 	}
 	return redis.NewClient(&own)
-}
-
-// failoverOptions are the options of a client that has sentinels tell it its master.
-func failoverOptions(o *redis.Options, s *Sentinel) *redis.FailoverOptions {
-	return &redis.FailoverOptions{
-		MasterName: s.Master, SentinelAddrs: s.Addrs, SentinelUsername: s.Username, SentinelPassword: s.Password,
-		ClientName: o.ClientName, Dialer: o.Dialer, OnConnect: o.OnConnect, Protocol: o.Protocol,
-		Username: o.Username, Password: o.Password, CredentialsProvider: o.CredentialsProvider,
-		CredentialsProviderContext: o.CredentialsProviderContext, StreamingCredentialsProvider: o.StreamingCredentialsProvider,
-		DB: o.DB, MaxRetries: o.MaxRetries, DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries,
-		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: o.ContextTimeoutEnabled,
-		PipelinePoolSize: o.PipelinePoolSize, PoolSize: o.PoolSize, PoolTimeout: o.PoolTimeout,
-		ConnMaxIdleTime: o.ConnMaxIdleTime, TLSConfig: o.TLSConfig, DisableIdentity: o.DisableIdentity,
-	}
 }
 
 // clusterOptions are the options of a client of a Redis Cluster.

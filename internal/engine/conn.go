@@ -19,10 +19,7 @@ import (
 //
 // A dial ends with life: go-redis dials in goroutines that nobody waits for, with a context of their own.
 func dialer(life context.Context, options *redis.Options) func(context.Context, string, string) (net.Conn, error) {
-	dial := options.Dialer
-	if dial == nil {
-		dial = redis.NewDialer(options)
-	}
+	dial := plainDialer(options)
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -32,6 +29,28 @@ func dialer(life context.Context, options *redis.Options) func(context.Context, 
 			return failedConn{&dialError{err}}, nil
 		}
 		return newLiveConn(conn), nil
+	}
+}
+
+// plainDialer is the application's own dialer, or go-redis's, or with TLS one of ours.
+func plainDialer(options *redis.Options) func(context.Context, string, string) (net.Conn, error) {
+	switch {
+	case options.Dialer != nil:
+		return options.Dialer
+	case options.TLSConfig != nil:
+		return dialTLS(options.TLSConfig, options.DialTimeout)
+	}
+	return redis.NewDialer(options)
+}
+
+// quietly is a dialer whose failures go-redis doesn't log: see dialer.
+func quietly(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return failedConn{&dialError{err}}, nil
+		}
+		return conn, nil
 	}
 }
 
@@ -72,6 +91,16 @@ type liveConn struct {
 	answered atomic.Int64
 	// cut says that the connection was cut off; it is of no more use.
 	cut atomic.Bool
+	// left says that nothing more is to be sent: see leave.
+	left atomic.Bool
+	// solicited says that nothing comes but what was asked for, as is so without subscriptions.
+	solicited atomic.Bool
+	// encrypted says that what the socket carries is TLS.
+	encrypted bool
+	// heard says that something was read.
+	heard atomic.Bool
+	// ended, if not nil, is called when the connection is closed.
+	ended func()
 }
 
 func newLiveConn(conn net.Conn) net.Conn {
@@ -79,7 +108,7 @@ func newLiveConn(conn net.Conn) net.Conn {
 	c.answered.Store(time.Now().UnixNano())
 	under := conn
 	if wrapper, ok := under.(interface{ NetConn() net.Conn }); ok { // TLS
-		under = wrapper.NetConn()
+		under, c.encrypted = wrapper.NetConn(), true
 	}
 	if s, ok := under.(syscall.Conn); ok {
 		c.socket, _ = s.SyscallConn()
@@ -89,8 +118,17 @@ func newLiveConn(conn net.Conn) net.Conn {
 
 func (c *liveConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if err == nil {
+	switch {
+	case err == nil && c.heard.Load():
 		c.answered.Store(time.Now().UnixNano())
+	case err == nil:
+		if isAlert(p[:n]) && !c.encrypted {
+			return 0, kept(&unwelcomeError{errWantsTLS})
+		}
+		c.answered.Store(time.Now().UnixNano())
+		c.heard.Store(true)
+	case !c.heard.Load() && isHangUp(err):
+		err = kept(&unwelcomeError{err})
 	}
 	return n, err
 }
@@ -98,10 +136,46 @@ func (c *liveConn) Read(p []byte) (int, error) {
 func (c *liveConn) Write(p []byte) (int, error) {
 	// Only before the first write of a batch: a large one takes several, and once some of it was sent, it must not be said
 	// that nothing was.
-	if last := c.answered.Swap(0); last != 0 && c.socket != nil && time.Now().UnixNano()-last > int64(trusted) && hungUp(c.socket) {
+	last := c.answered.Swap(0)
+	if last != 0 && (c.left.Load() ||
+		c.socket != nil && time.Now().UnixNano()-last > int64(trusted) && hungUp(c.socket, c.encrypted && c.solicited.Load())) {
 		return 0, &staleError{}
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if err != nil && !c.heard.Load() && isHangUp(err) {
+		err = c.farewell(err)
+	}
+	return n, err
+}
+
+// farewell is why the server hung up before it answered anything. One that takes offence at the client's certificate says so
+// when the client has already begun to send.
+func (c *liveConn) farewell(err error) error {
+	if c.encrypted {
+		var word [1]byte
+		c.Conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // what it said is here, or lost
+		if _, why := c.Conn.Read(word[:]); why != nil {
+			err = why
+		}
+	}
+	return kept(&unwelcomeError{err})
+}
+
+// leave has the connection carry nothing more. What is sent next was not, for certain, and can go elsewhere; what waits for
+// an answer, or for messages, waits no longer.
+func (c *liveConn) leave() {
+	c.left.Store(true)
+	// In this order: Write looks at the two the other way round, so that one of us sees what the other did.
+	if c.answered.Load() == 0 || !c.solicited.Load() {
+		c.cutOff()
+	}
+}
+
+func (c *liveConn) Close() error {
+	if c.ended != nil {
+		c.ended()
+	}
+	return c.Conn.Close()
 }
 
 // cutOff ends reads and writes under way, and all that come.

@@ -409,6 +409,9 @@ func (l *lane) wake() {
 // probe.
 func (l *lane) probe(s *stream) {
 	up := s.stillAnswers(max(l.timeout, handshakeTimeout))
+	if up {
+		l.warm(s)
+	}
 	l.mu.Lock()
 	if !up || l.closed {
 		l.forget(time.Now())
@@ -422,6 +425,23 @@ func (l *lane) probe(s *stream) {
 	l.mu.Unlock()
 	l.watch(nil)
 	s.flush()
+}
+
+// warm has the other streams connect too, while nobody waits for them: a handshake that takes longer than a batch may would
+// only bring the lane down again.
+func (l *lane) warm(probing *stream) {
+	for _, s := range l.streams {
+		l.mu.Lock()
+		cold := s != probing && !s.flushing && !s.sender.connected() && !l.closed
+		s.flushing = s.flushing || cold
+		l.mu.Unlock()
+		if cold {
+			s.stillAnswers(max(l.timeout, handshakeTimeout))
+			l.mu.Lock()
+			s.end()
+			l.mu.Unlock()
+		}
+	}
 }
 
 // close sees the queues through and ends the lane. Nothing is asked of it afterwards.

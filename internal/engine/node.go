@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,8 @@ type Node struct {
 	listener *listener
 	// options are those that the node was added with.
 	options NodeOptions
+	// sentinels name the node's master; nil if it is one server.
+	sentinels *sentinels
 	// blind says that it was reported that the node does not tell its uptime; quarantined is when, on the engine's
 	// monotonic clock, the quarantine that was reported last ends.
 	blind       atomic.Bool
@@ -84,9 +87,24 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	own.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	life, end := context.WithCancel(context.Background())
 	own.Dialer = dialer(life, &own)
-	own.OnConnect = onConnect(own.OnConnect)
+	hangUp := end
+	var sentinels *sentinels
+	if options.Sentinel != nil {
+		sentinels = newSentinels(life, options.Sentinel, &own, options.ReconnectionInterval)
+		own.Network, own.Addr, own.Dialer = "tcp", sentinelName(options.Sentinel), sentinels.dialMaster
+		hangUp = func() { end(); sentinels.close() }
+	}
+	own.OnConnect = onConnect(own.OnConnect, sentinels)
 	streams := min(own.PoolSize, maxStreams)
-	node := e.addNode(nodeName(&own), newWire(&own, options.Replicas, end), streams, options.Timeout, options.ReconnectionInterval)
+	wire := newWire(&own, options.Replicas, hangUp)
+	wire.sentinels = sentinels
+	node := e.addNode(nodeName(&own), wire, streams, options.Timeout, options.ReconnectionInterval)
+	if node.sentinels = sentinels; sentinels != nil {
+		sentinels.moved = func(master string) {
+			e.logger.Info("redis node has another master", "node", node.name, "master", master)
+			node.lane.probeNow()
+		}
+	}
 	given := *options.Redis
 	options.Redis = &given
 	node.options = options
@@ -124,6 +142,9 @@ func (e *Engine) laneWatch(name string) func(error) {
 	}
 }
 
+// sentinelName is master@host:port,host:port.
+func sentinelName(s *Sentinel) string { return s.Master + "@" + strings.Join(s.Addrs, ",") }
+
 func nodeName(o *redis.Options) string {
 	if o.DB == 0 {
 		return o.Addr
@@ -136,17 +157,30 @@ type clusterModeError struct{}
 
 func (*clusterModeError) Error() string { return "the server runs in cluster mode" }
 
-// onConnect asks a new connection whether its server runs in cluster mode, then calls the application's own hook. A
-// server that will not say (an old one, or a user without the right to ask) is taken to be independent.
-func onConnect(next func(context.Context, *redis.Conn) error) func(context.Context, *redis.Conn) error {
+// sentinelModeError refuses a sentinel in a server's place.
+type sentinelModeError struct{}
+
+func (*sentinelModeError) Error() string { return "this is a Redis Sentinel, which keeps no keys" }
+
+// onConnect asks a new connection whether its server runs in cluster mode and, if sentinels named it, whether it is the
+// master; then it calls the application's own hook. A server that will not say (an old one, or a user without the right to
+// ask) is taken to be independent, and the master.
+func onConnect(next func(context.Context, *redis.Conn) error, sentinels *sentinels) func(context.Context, *redis.Conn) error {
 	return func(ctx context.Context, conn *redis.Conn) error {
 		greeting, err := conn.Do(ctx, "hello").Result()
 		var refused redis.Error
 		if err != nil && !errors.As(err, &refused) {
 			return err
 		}
-		if serverMode(greeting) == "cluster" {
+		switch greeted(greeting, "mode") {
+		case "cluster":
 			return &clusterModeError{}
+		case "sentinel":
+			return kept(&dialError{&sentinelModeError{}})
+		}
+		if sentinels != nil && isReplica(ctx, conn, greeted(greeting, "role")) {
+			sentinels.doubt()
+			return kept(&dialError{&notMasterError{}})
 		}
 		if next != nil {
 			return next(ctx, conn)
@@ -155,17 +189,28 @@ func onConnect(next func(context.Context, *redis.Conn) error) func(context.Conte
 	}
 }
 
-// serverMode finds the mode in the answer to HELLO, a map in RESP3 and a list of pairs in RESP2.
-func serverMode(greeting any) string {
+// isReplica tells whether a server says that it is one: in its greeting, or to who asks.
+func isReplica(ctx context.Context, conn *redis.Conn, role string) bool {
+	if role == "" {
+		answer, _ := conn.Do(ctx, "role").Slice()
+		if len(answer) > 0 {
+			role, _ = answer[0].(string)
+		}
+	}
+	return role == "replica" || role == "slave"
+}
+
+// greeted finds something in the answer to HELLO, a map in RESP3 and a list of pairs in RESP2.
+func greeted(greeting any, name string) string {
 	switch g := greeting.(type) {
 	case map[any]any:
-		mode, _ := g["mode"].(string)
-		return mode
+		text, _ := g[name].(string)
+		return text
 	case []any:
 		for i := 0; i+1 < len(g); i += 2 {
-			if g[i] == "mode" {
-				mode, _ := g[i+1].(string)
-				return mode
+			if g[i] == name {
+				text, _ := g[i+1].(string)
+				return text
 			}
 		}
 	}

@@ -137,6 +137,8 @@ func hint(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case connectionHint(err) != "":
+		return connectionHint(err)
 	case errors.As(err, &clusterMode), hasCode(err, "MOVED", "CROSSSLOT", "CLUSTERDOWN"):
 		return "the server runs in cluster mode; url and servers name independent servers"
 	case noPermission(err):

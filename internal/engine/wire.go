@@ -46,6 +46,8 @@ type wire struct {
 	// listeners opens the connections for messages, which its pool has no part in.
 	listeners *redis.Client
 	senders   []*wireSender
+	// sentinels name the master to whom the connections lead; nil if the server is always the same.
+	sentinels *sentinels
 }
 
 func newWire(options *redis.Options, replicas int, hangUp context.CancelFunc) *wire {
@@ -74,8 +76,12 @@ type wireSender struct {
 	replicas int
 	session  *redis.Conn
 	sessions int
+	// sentinels are the wire's.
+	sentinels *sentinels
 	// conn is the connection made last.
 	conn atomic.Pointer[liveConn]
+	// dialling says that a connection is being made, or failed to be.
+	dialling atomic.Bool
 	// ready says that the last batch went well, so that there is a connection for the next.
 	ready    bool
 	deadline deadline
@@ -94,11 +100,14 @@ type wireSender struct {
 func (w *wire) sender() sender {
 	options := *w.options
 	options.PoolSize = 1
-	s := &wireSender{options: &options, replicas: w.replicas}
+	s := &wireSender{options: &options, replicas: w.replicas, sentinels: w.sentinels}
 	if dial := options.Dialer; dial != nil {
 		options.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+			s.dialling.Store(true)
 			conn, err := dial(ctx, network, address)
 			if live, ok := conn.(*liveConn); ok {
+				live.solicited.Store(true)
+				s.dialling.Store(false)
 				s.conn.Store(live)
 			}
 			return conn, err
@@ -210,7 +219,7 @@ func (w *wireSender) hear(sent error) {
 			continue
 		}
 		if err := command.Err(); err != nil && (!errors.Is(err, redis.Nil) || calls[0].question.op != read) {
-			fill(calls, interpretError(err, false))
+			fill(calls, w.refused(interpretError(err, false)))
 			continue
 		}
 		interpret(command, calls)
@@ -308,7 +317,7 @@ func (w *wireSender) sendSafely(deadline time.Time) (connected bool, err error) 
 			command.SetErr(nil)
 		}
 	}
-	return err == nil || isReply(err) && w.answered(), err
+	return err == nil || isReply(err) && w.answered(), w.explain(err)
 }
 
 // sendOnce sends the commands. One command on a connection that is there needs no pipeline around it.
@@ -377,7 +386,11 @@ func (w *wireSender) catch(err *error) {
 
 func (w *wireSender) ping(ctx context.Context) (err error) {
 	defer w.catch(&err)
+	before := w.movements()
 	err = w.client.Ping(ctx).Err()
+	if err != nil && (w.movements() != before || isStale(err) && w.sentinels != nil) { // it went to the old master
+		err = w.client.Ping(ctx).Err()
+	}
 	if hasCode(err, "NOPERM", "LOADING", "BUSY", "MASTERDOWN", "MISCONF") {
 		return nil
 	}
