@@ -288,7 +288,7 @@ func TestNodesBehindTLS(t *testing.T) {
 
 	_, err = at(open(t, on(url)), "k").AcquireLock(t.Context())
 	wantError(t, err, mutex.ErrNoQuorum)
-	wantText(t, err, ": down: tls: failed to verify certificate")
+	wantText(t, err, "tls: failed to verify certificate")
 	wantNoSecret(t, err.Error())
 	start := time.Now()
 	_, err = at(open(t, on("redis"+url[len("rediss"):])), "k").AcquireLock(t.Context()) // without TLS, to the port for it

@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/mutexgen/mutexgen/internal/engine"
 )
@@ -20,6 +17,8 @@ type fleet struct {
 	order []identity
 	// groups are the nodes of each definition, by name.
 	groups map[string][][]identity
+	// secure says that some URL asks for TLS.
+	secure bool
 }
 
 func newFleet(c *config) *fleet {
@@ -35,7 +34,7 @@ func (f *fleet) add(d *Definition) []error {
 		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{d.Name}, args...)...))
 	}
 	groups := make([][]identity, len(p.groups))
-	named := make(map[string]string) // address to field
+	named := make(map[string]string) // server to field
 	for i, urls := range p.groups {
 		if len(urls)%2 == 0 || len(urls) > engine.MaxGroup {
 			wrong("%d nodes in a group: a quorum needs an odd number of at most %d", len(urls), engine.MaxGroup)
@@ -43,18 +42,22 @@ func (f *fleet) add(d *Definition) []error {
 		for _, raw := range urls {
 			field := fields[0]
 			fields = fields[1:]
-			options, err := f.resolve(raw)
+			address, err := f.resolve(raw)
+			if err == nil {
+				err = address.checkKind(d)
+			}
 			if err != nil {
 				wrong("%s: %w", field, err)
 				continue
 			}
-			address := options.Network + " " + options.Addr
-			if other, repeated := named[address]; repeated {
+			if other := repeated(named, address); other != "" {
 				wrong("%s: the same server as %s; a quorum is made of independent servers", field, other)
 				continue
 			}
-			named[address] = field
-			groups[i] = append(groups[i], f.node(options, d))
+			for _, server := range address.servers() {
+				named[server] = field
+			}
+			groups[i] = append(groups[i], f.node(address, d))
 		}
 	}
 	if len(p.groups) == 0 {
@@ -66,8 +69,24 @@ func (f *fleet) add(d *Definition) []error {
 	if err := checkHold(d); err != nil {
 		wrong("%w", err)
 	}
+	if d.Replicas < 0 || d.Replicas > maxReplicas {
+		wrong("%d replicas are not within 0 and %d", d.Replicas, maxReplicas)
+	}
 	f.groups[d.Name] = groups
 	return errs
+}
+
+// maxReplicas is more than anybody has.
+const maxReplicas = 1000
+
+// repeated is the field that names one of a node's servers already; empty if none does.
+func repeated(named map[string]string, a *address) string {
+	for _, server := range a.servers() {
+		if field := named[server]; field != "" {
+			return field
+		}
+	}
+	return ""
 }
 
 // settings are what the engine is told of a definition.
@@ -93,27 +112,25 @@ func checkHold(d *Definition) error {
 }
 
 // resolve is what a URL of a definition or an option says in this environment.
-func (f *fleet) resolve(raw string) (*redis.Options, error) {
+func (f *fleet) resolve(raw string) (*address, error) {
 	text, err := expand(raw, f.config.lookup)
 	if err != nil {
 		return nil, err
 	}
-	options, err := parse(text)
+	address, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
-	if options.Network == "tcp" {
-		options.Addr = strings.ToLower(options.Addr)
-	}
-	return options, nil
+	f.secure = f.secure || address.options.TLSConfig != nil
+	return address, address.secure(f.config.tls)
 }
 
-// node is the node that these options reach; it suits the most demanding of the mutexes on it.
-func (f *fleet) node(options *redis.Options, d *Definition) identity {
-	id := identify(options)
+// node is the node at this address; it suits the most demanding of the mutexes on it.
+func (f *fleet) node(address *address, d *Definition) identity {
+	id := address.identity(d.Replicas)
 	node, known := f.nodes[id]
 	if !known {
-		node = &engine.NodeOptions{Redis: options}
+		node = &engine.NodeOptions{Redis: address.options, Sentinel: address.sentinel, Cluster: address.cluster, Replicas: d.Replicas}
 		f.nodes[id] = node
 		f.order = append(f.order, id)
 	}

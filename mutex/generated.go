@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/mutexgen/mutexgen/internal/engine"
 )
 
@@ -81,6 +79,9 @@ func OpenSet(definitions []Definition, options ...Option) (*Set, error) {
 			errs = append(errs, fmt.Errorf("an option names the mutex %s, but there is none; there are: %s", name, strings.Join(names, ", ")))
 		}
 	}
+	if len(errs) == 0 && c.tls != nil && !fleet.secure {
+		errs = append(errs, errors.New("WithTLS: no node's URL asks for TLS: it begins with rediss://, rediss+sentinel:// or rediss+cluster:// then"))
+	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
@@ -141,22 +142,4 @@ func (s *Set) Held() []Held {
 		held = append(held, Held{Mutex: l.Mutex(), Key: l.Key(), Until: l.Until()})
 	}
 	return held
-}
-
-// identity tells nodes apart: mutexes whose URLs agree in all of this share a client.
-type identity struct {
-	network, addr, username, password, clientName string
-	db, protocol                                  int
-	tls, skipVerify                               bool
-}
-
-func identify(o *redis.Options) identity {
-	i := identity{
-		network: o.Network, addr: o.Addr, username: o.Username, password: o.Password, clientName: o.ClientName,
-		db: o.DB, protocol: o.Protocol,
-	}
-	if o.TLSConfig != nil {
-		i.tls, i.skipVerify = true, o.TLSConfig.InsecureSkipVerify
-	}
-	return i
 }

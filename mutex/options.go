@@ -1,6 +1,7 @@
 package mutex
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"os"
 	"time"
@@ -21,6 +22,7 @@ type config struct {
 	lookup func(string) (string, bool)
 	logger *slog.Logger
 	trace  *Trace
+	tls    *tls.Config
 	adjust []func(string, *redis.Options)
 	// places are where mutexes live instead of where their definitions say, by name or AllMutexes.
 	places map[string]place
@@ -74,8 +76,19 @@ func WithCluster(mutex string, groups ...[]string) Option {
 	return func(c *config) { c.places[mutex] = cluster("WithCluster", groups) }
 }
 
+// WithTLS is the TLS configuration of every node whose URL asks for TLS: rediss://, rediss+sentinel:// (servers and
+// sentinels) and rediss+cluster://. What the URL's parameters say goes over it: ca_file, cert_file with key_file, server_name
+// and skip_verify. A config without a ServerName is completed with each server's own.
+//
+// It is an error of Open if no URL asks for TLS: somebody means to be safe who is not.
+func WithTLS(tlsConfig *tls.Config) Option {
+	return func(c *config) { c.tls = tlsConfig }
+}
+
 // WithRedisOptions has adjust change the go-redis options of each node before it is used: its dialer, TLS configuration
-// or credentials provider. Node is the address. Retries, timeouts and the pool's size are the library's to set.
+// or credentials provider. Node is the address, for a master that sentinels name master-name@host:port,host:port, and for a
+// Redis Cluster host:port,host:port. A dialer is given the address
+// of the server that is meant, and makes TLS itself, as with go-redis. Retries, timeouts and the pool's size are the library's to set.
 func WithRedisOptions(adjust func(node string, options *redis.Options)) Option {
 	return func(c *config) {
 		if adjust != nil {

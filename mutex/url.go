@@ -56,30 +56,12 @@ func variableName(name string) bool {
 	return name != ""
 }
 
-// parse reads a node's URL. Its errors never quote the URL, nor any part of it that could belong to a password.
-func parse(text string) (*redis.Options, error) {
-	if text == "" {
-		return nil, errors.New("the URL is empty")
-	}
+// parseServer reads the URL of one server. Its errors never quote the URL, nor any part of it that could belong to a
+// password.
+func parseServer(text string) (*redis.Options, error) {
 	parsed, err := url.Parse(text)
 	if err != nil {
-		return nil, errors.New("this is no URL (in a password, write special characters as %XX)")
-	}
-	_, rest, hasAuthority := strings.Cut(text, "://")
-	switch parsed.Scheme {
-	case "redis", "rediss", "unix":
-	default:
-		hasAuthority = false
-	}
-	if !hasAuthority {
-		return nil, errors.New("a URL must begin with redis://, rediss:// or unix://")
-	}
-	// A password with these characters in it is cut in two, of which one part would pass for the address or a parameter.
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 && strings.ContainsAny(rest[end:], "@#") {
-		return nil, errors.New("the URL has a #, or an @ behind its address (in a password, write special characters as %XX)")
-	}
-	if _, err := url.ParseQuery(parsed.RawQuery); err != nil {
-		return nil, errForm
+		return nil, errNoURL
 	}
 	if strings.Contains(parsed.Hostname(), ":") && !strings.HasPrefix(parsed.Host, "[") {
 		return nil, errors.New("an IPv6 address stands in brackets: redis://[::1]:6379")
@@ -93,7 +75,7 @@ func parse(text string) (*redis.Options, error) {
 	switch {
 	case err != nil:
 		if _, name, ok := strings.Cut(err.Error(), "unexpected option: "); ok {
-			return nil, fmt.Errorf("the URL has an unknown parameter: %q", name)
+			return nil, fmt.Errorf("%w: %q", errUnknown, name)
 		}
 		return nil, errForm
 	case options.DB < 0:
@@ -104,4 +86,11 @@ func parse(text string) (*redis.Options, error) {
 	return options, nil
 }
 
-var errForm = errors.New("the URL does not fit the form redis://user:password@host:port/database?option=value")
+var (
+	errNoURL   = errors.New("this is no URL (in a password, write special characters as %XX)")
+	errForm    = errors.New("the URL does not fit the form redis://user:password@host:port/database?option=value")
+	errUnknown = errors.New("the URL has an unknown parameter")
+	errScheme  = errors.New("a URL must begin with redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, " +
+		"redis+cluster:// or rediss+cluster://")
+	errEscape = errors.New("the URL has a #, or an @ behind its address (in a password, write special characters as %XX)")
+)

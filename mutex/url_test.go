@@ -22,7 +22,7 @@ func TestNonsenseURLsAreErrorsOfOpen(t *testing.T) {
 	t.Parallel()
 	const (
 		noURL  = "this is no URL"
-		scheme = "must begin with redis://, rediss:// or unix://"
+		scheme = "must begin with redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://"
 		form   = "does not fit the form"
 		escape = "special characters as %XX"
 	)
@@ -41,8 +41,41 @@ func TestNonsenseURLsAreErrorsOfOpen(t *testing.T) {
 		{"redis:/localhost", scheme},
 		{"rediss:localhost", scheme},
 		{"unix:redis.sock", scheme},
-		{"redis+sentinel://localhost", scheme},
 		{"redis-cluster://localhost", scheme},
+		{"redis+sentinels://localhost/m", scheme},
+		{"unix+sentinel://localhost/m", scheme},
+		{"redis+://localhost", scheme},
+		{"redis+sentinel:localhost/m", scheme},
+		{"redis+sentinel://", "does not name the master"},
+		{"redis+sentinel://localhost", "does not name the master"},
+		{"redis+sentinel://localhost/", "does not name the master"},
+		{"redis+sentinel:///m", "names no host"},
+		{"redis+sentinel://user:pw@/m", "names no host"},
+		{"redis+sentinel://a,/m", "an empty place in its list"},
+		{"redis+sentinel://a,,b/m", "an empty place in its list"},
+		{"redis+sentinel://a,:26379/m", "a port without a host"},
+		{"redis+sentinel://a,A:26379/m", "names a host twice"},
+		{"redis+sentinel://a:0,b/m", "port"},
+		{"redis+sentinel://a:x,b/m", noURL},
+		{"redis+sentinel://::1,b/m", "in brackets"},
+		{"redis+sentinel://a b/m", noURL},
+		{"redis+sentinel://a/m/x", "redis+sentinel://user:password@host"},
+		{"redis+sentinel://a/m/1/2", "redis+sentinel://user:password@host"},
+		{"redis+sentinel://a/m/-1", "database"},
+		{"redis+sentinel://a/m?db=x", "redis+sentinel://user:password@host"},
+		{"redis+sentinel://a/my%20master", "a master's name"},
+		{"redis+sentinel://a/m@b", escape},
+		{"redis+sentinel://a/m?master_name=x", `unknown parameter: "master_name"`},
+		{"redis+sentinel://a/m?sentinel_username=x", "sentinel_username without a sentinel_password"},
+		{"redis+sentinel://a/m?skip_verify=true", `unknown parameter: "skip_verify"`},
+		{"redis://a?sentinel_password=x", `unknown parameter: "sentinel_password"`},
+		{"redis+cluster://", "names no host"},
+		{"redis+cluster://a,", "an empty place in its list"},
+		{"redis+cluster://a,a:6379", "names a host twice"},
+		{"redis+cluster://a/1", "no database but 0"},
+		{"redis+cluster://a?db=1", "no database but 0"},
+		{"redis+cluster://a/x", "redis+cluster://user:password@host"},
+		{"redis+cluster://a?sentinel_password=x", `unknown parameter: "sentinel_password"`},
 		{"valkey://localhost", scheme},
 		{"tcp://localhost:6379", scheme},
 		{"javascript:alert(1)", scheme},
@@ -149,6 +182,8 @@ func TestErrorsOfOpenShowNothingOfAPassword(t *testing.T) {
 	for _, password := range passwords {
 		for _, format := range []string{
 			"redis://:%s@localhost:6379/0", "redis://user:%s@localhost", "rediss://:%s@localhost", "unix://:%s@/var/run/redis.sock",
+			"redis+sentinel://:%s@a,b/m", "rediss+cluster://:%s@a", "redis+sentinel://a/m?sentinel_password=%s",
+			"redis+sentinel://:%s@", "redis+sentinel://:%s@a", "redis+cluster://:%s@a,", "redis+sentinel://a,:%s@b/m",
 			"redis://:%s@", "redis://:%s@local host", "redis://:%s@localhost:port", "redis://:%s@localhost/x",
 			"redis://:%s@localhost?x=1", "http://:%s@localhost", "redis:%s@localhost", ":%s@localhost:6379", "%s",
 		} {
@@ -165,7 +200,7 @@ func TestErrorsOfOpenShowNothingOfAPassword(t *testing.T) {
 			}
 		}
 	}
-	if opened == 0 || opened > len(passwords)*6 {
+	if opened == 0 || opened > len(passwords)*9 {
 		t.Errorf("%d URLs opened of %d passwords", opened, len(passwords))
 	}
 }
@@ -177,6 +212,7 @@ func TestPasswordIsNeverTakenForAnAddress(t *testing.T) {
 	for _, url := range []string{
 		"redis://:p@ss?w=rd@localhost", "redis://:p@ss/w:rd@localhost", "redis://:p@ss/1@localhost", "redis://:p@ss/1?w=rd@localhost", "redis://:p@ss#rd@localhost",
 		"redis://:12#34@localhost", "redis://:12/3@localhost", "redis://:12?3@localhost", "redis://user:12?db=3@localhost",
+		"redis+sentinel://:p@ss/w:rd@a/m", "redis+sentinel://:p/m@a", "redis+sentinel://:12,b/m@a", "redis+cluster://:p?w@a", "redis+cluster://:p#w@a",
 		"redis://user:12/3?db=@localhost", "rediss://:p@ss#@localhost", "redis:p@ss@localhost",
 	} {
 		wantText(t, openError(on(url)), "Counter: url: ")
@@ -188,6 +224,7 @@ func FuzzURL(f *testing.F) {
 	for _, url := range []string{
 		"redis://localhost:6379/1?protocol=2", "rediss://user:p%40ss@[::1]", "unix:///var/run/redis.sock?db=1", "${URL:-redis://:${P}@h}",
 		"redis://h?max_active_conns=99999999999&pool_size=-1", "redis:h", "redis://:p@ss?w=rd#@h", "redis://h:0", "\x00", "redis://%zz",
+		"redis+sentinel://u:p@a,b:1/m/2?sentinel_password=x", "rediss+cluster://a,b?ca_file=c&cert_file=d&key_file=e&server_name=f&skip_verify=true",
 	} {
 		f.Add(url, "redis://h")
 	}
