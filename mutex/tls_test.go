@@ -188,7 +188,6 @@ func TestSlowHandshakesCostTheFirstAcquireOnly(t *testing.T) {
 	const oneWay = 50 * time.Millisecond // a handshake and a greeting take 4 round trips, more than the node timeout
 	proxy.Delay(oneWay)
 	set := open(t, hasty(on("rediss://"+proxy.Addr()+"?ca_file="+own.File)))
-	start := time.Now()
 	_, err := at(set, "k").AcquireLock(t.Context())
 	wantError(t, err, mutex.ErrNoQuorum)
 	eventually(t, "the connection is there", func() bool {
@@ -198,8 +197,7 @@ func TestSlowHandshakesCostTheFirstAcquireOnly(t *testing.T) {
 		}
 		return err == nil
 	})
-	took(t, start, 2*nodeTimeout+reconnection+2*12*oneWay) // of two connections
-	start = time.Now()
+	start := time.Now()
 	release(t, acquire(t, at(set, "k")))
 	if d := time.Since(start); d < 4*oneWay || d > 4*oneWay+nodeTimeout {
 		t.Errorf("acquire and release over a connection that is there take %v, of which the way takes %v", d, 4*oneWay)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // keepAlive is go-redis's: connections that are idle for half a minute are checked.
@@ -51,10 +53,16 @@ func dialTLS(config *tls.Config, limit time.Duration) func(context.Context, stri
 // explain tells from an answer that took too long a connection that isn't there yet: servers without TLS wait for the end
 // of what they take for a command.
 func (w *wireSender) explain(err error) error {
-	if w.options.TLSConfig == nil || !w.dialling.Load() || !errors.Is(err, context.DeadlineExceeded) {
+	if w.options.TLSConfig == nil || !w.dialling.Load() || !isTimeout(err) {
 		return err
 	}
 	return &dialError{&handshakeError{address: w.options.Addr, err: err}}
+}
+
+// isTimeout tells whether time ran out, for an answer, a dial, or, in go-redis's pool, for somebody else's dial.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // handshakeError is the error of a TLS handshake.
@@ -113,7 +121,7 @@ func tlsHint(err error) string {
 	switch {
 	case errors.As(err, &handshake) && isHangUp(err):
 		return "the server ended the TLS handshake: does it speak TLS at this port?"
-	case errors.As(err, &handshake) && errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &handshake) && isTimeout(err):
 		return "the server did not answer in time: is it there, and does it speak TLS at this port?"
 	case errors.As(err, &unwelcome):
 		return "if the server wants TLS at this port, connect by rediss:// instead of redis://; else it may have reached its maxclients"

@@ -149,7 +149,7 @@ func (s *SentinelSet) startSentinel() *Server {
 		s.ports[one] = number
 	}
 	// The sentinels look and talk, and vote again where votes were split, more often than theirs do in production, where a failover takes longer for that.
-	one.must("SENTINEL", "DEBUG", "INFO-PERIOD", "200", "PUBLISH-PERIOD", "200", "ASK-PERIOD", "100", "PING-PERIOD", "100",
+	one.must("SENTINEL", "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "200", "ASK-PERIOD", "100", "PING-PERIOD", "300",
 		"ELECTION-TIMEOUT", "1000")
 	return one
 }
