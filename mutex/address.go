@@ -63,6 +63,9 @@ func parse(text string) (*address, error) {
 		err = a.readSentinel(server, user, hosts, path, parameters)
 	case kind == "cluster":
 		err = a.readCluster(server, user, hosts, path, parameters)
+	case strings.Contains(hosts, ",") && scheme != "unix":
+		err = errors.New("the URL names several hosts: sentinels are named by redis+sentinel://, a Redis Cluster by redis+cluster://, " +
+			"and independent servers by a URL each")
 	default:
 		a.options, err = parseServer(scheme + "://" + user + hosts + path + encoded(parameters))
 		if err == nil && a.options.Network == "tcp" {

@@ -69,6 +69,7 @@ func TestNonsenseURLsAreErrorsOfOpen(t *testing.T) {
 		{"redis+sentinel://a/m?sentinel_username=x", "sentinel_username without a sentinel_password"},
 		{"redis+sentinel://a/m?skip_verify=true", `unknown parameter: "skip_verify"`},
 		{"redis://a?sentinel_password=x", `unknown parameter: "sentinel_password"`},
+		{"redis://a,b:1", "names several hosts"},
 		{"redis+cluster://", "names no host"},
 		{"redis+cluster://a,", "an empty place in its list"},
 		{"redis+cluster://a,a:6379", "names a host twice"},
