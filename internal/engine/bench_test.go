@@ -130,11 +130,11 @@ func BenchmarkServer(b *testing.B) {
 	oneByOne := func(calls []*call) []redis.Cmder {
 		var commands []redis.Cmder
 		for i := range calls {
-			commands = append(commands, newCommand(calls[i:i+1], false))
+			commands = append(commands, new(wireSender).newCommand(calls[i:i+1], false))
 		}
 		return commands
 	}
-	together := func(calls []*call) []redis.Cmder { return []redis.Cmder{newCommand(calls, false)} }
+	together := func(calls []*call) []redis.Cmder { return []redis.Cmder{new(wireSender).newCommand(calls, false)} }
 	for _, s := range []string{scripts[release].source, releases.source} {
 		if err := client.ScriptLoad(ctx, s).Err(); err != nil {
 			b.Fatal(err)

@@ -33,26 +33,40 @@ func (w *wireSender) set(n int, q *question) redis.Cmder {
 type releaseCommand struct {
 	*redis.IntCmd
 	key, owner string
+	whom       string // is told of it in a cluster
 }
 
-func (w *wireSender) releaseOne(q *question) redis.Cmder {
-	r := w.release
-	if r == nil {
-		r = new(releaseCommand)
-		r.IntCmd = redis.NewIntCmd(context.Background(), "evalsha", scripts[release].hash, 1, &r.key, &r.owner)
-		w.release = r
+// releaseOne is the n-th such release of a batch.
+func (w *wireSender) releaseOne(n int, q *question) redis.Cmder {
+	if n == len(w.releases) {
+		r := new(releaseCommand)
+		arguments := []any{"evalsha", scripts[release].hash, 1, &r.key, &r.owner}
+		if w.inCluster {
+			arguments = append(arguments, "", "", &r.whom)
+		}
+		r.IntCmd = redis.NewIntCmd(context.Background(), arguments...)
+		w.releases = append(w.releases, r)
 	}
-	r.key, r.owner = q.key, q.owner
+	r := w.releases[n]
+	r.key, r.owner, r.whom = q.key, q.owner, whom(q)
 	r.SetErr(nil)
 	r.SetVal(unanswered)
 	return r.IntCmd
+}
+
+// whom is who is told of a release in a cluster if it names nobody: all, or none. See release.lua.
+func whom(q *question) string {
+	if q.quiet {
+		return "none"
+	}
+	return "all"
 }
 
 // unanswered is no script's answer.
 const unanswered = -99
 
 // newCommand is the command for calls of one op, with the script itself or its digest if the op has one.
-func newCommand(calls []*call, withSource bool) redis.Cmder {
+func (w *wireSender) newCommand(calls []*call, withSource bool) redis.Cmder {
 	q, n := calls[0].question, len(calls)
 	ctx := context.Background()
 	if q.isGuarded() {
@@ -92,8 +106,11 @@ func newCommand(calls []*call, withSource bool) redis.Cmder {
 			arguments = append(arguments, &c.question.milliseconds)
 		}
 	case release:
-		if q.channel != "" {
+		if q.channel != "" || w.inCluster {
 			arguments = append(arguments, q.channel, q.message)
+		}
+		if w.inCluster {
+			arguments = append(arguments, whom(q))
 		}
 	}
 	return redis.NewCmd(ctx, arguments...)

@@ -49,6 +49,9 @@ func (l *lane) settleAll() {
 
 // settleNow asks for every debt: a connection broke, and the node answers on another.
 func (l *lane) settleNow() {
+	if l.recovered != nil {
+		l.recovered()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.closed {

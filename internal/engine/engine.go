@@ -119,7 +119,7 @@ func (e *Engine) Close() error {
 	var waiting sync.WaitGroup
 	for _, node := range nodes {
 		waiting.Go(node.listener.close)
-		waiting.Go(node.lane.close)
+		waiting.Go(node.close)
 	}
 	waiting.Wait()
 	e.deferred.Wait()

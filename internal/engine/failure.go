@@ -20,12 +20,13 @@ func interpretError(err error, handshake bool) reply {
 	err = withoutArguments(err)
 	var undialled *dialError
 	var clusterMode *clusterModeError
+	var standalone *standaloneError
 	var refused redis.Error
 	var network net.Error
 	switch {
 	case hasCode(err, "WRONGTYPE"):
 		return reply{answer: WrongType}
-	case errors.As(err, &clusterMode), hasCode(err, "NOAUTH", "WRONGPASS"):
+	case errors.As(err, &clusterMode), errors.As(err, &standalone), hasCode(err, "NOAUTH", "WRONGPASS"):
 		return reply{answer: Refused, err: err, broken: true}
 	case errors.As(err, &refused):
 		return reply{answer: Refused, err: err, broken: handshake}

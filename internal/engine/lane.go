@@ -17,6 +17,7 @@ type call struct {
 	asker    asker
 	index    int // of the node among those asked
 	reply    reply
+	way      // a cluster's
 }
 
 // asker is whoever waits for the reply to a call.
@@ -43,6 +44,10 @@ type lane struct {
 	watch func(error)
 	// yield lets others go first. It is runtime.Gosched, but in a test that is to come out the same again.
 	yield func()
+	// divert, of a cluster's lane, is shown each reply with an error: it returns what the asker is to hear instead, or true
+	// if it has sent the call on. Recovered is told that a connection broke, and the node answers on another.
+	divert    func(*call, reply) (reply, bool)
+	recovered func()
 
 	mu      sync.Mutex // guards what follows, and the streams
 	streams []*stream
@@ -93,7 +98,7 @@ func (l *lane) ask(c *call) {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		c.asker.hear(c.index, reply{answer: Down, err: ErrClosed})
+		l.tell(c, reply{answer: Down, err: ErrClosed})
 		return
 	}
 	if l.down != nil {
@@ -104,6 +109,20 @@ func (l *lane) ask(c *call) {
 	}
 	l.queue(c)
 	l.mu.Unlock()
+}
+
+// tell gives a call's asker the reply, unless somebody else is asked in the node's place.
+func (l *lane) tell(c *call, r reply) {
+	if l.divert != nil {
+		if r.sentOn = c.hops > 0; r.err != nil {
+			instead, sentOn := l.divert(c, r)
+			if sentOn {
+				return
+			}
+			r = instead
+		}
+	}
+	c.asker.hear(c.index, r)
 }
 
 // askAndWait asks a call and returns once its asker has heard the reply. The caller does the flusher's work itself, which
@@ -332,7 +351,7 @@ func (s *stream) exchange(batch []*call) *reply {
 		if r.broken && failed == nil {
 			failed = &reply{answer: r.answer, err: r.err}
 		}
-		c.asker.hear(c.index, r)
+		s.lane.tell(c, r)
 	}
 	return failed
 }
@@ -442,6 +461,18 @@ func (l *lane) warm(probing *stream) {
 			l.mu.Unlock()
 		}
 	}
+}
+
+// isBusy tells whether questions are under way.
+func (l *lane) isBusy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.streams {
+		if len(s.queue) > 0 || s.flushing && l.down == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // close sees the queues through and ends the lane. Nothing is asked of it afterwards.

@@ -230,7 +230,7 @@ func (ln *line) passOn(l *Lock, now moment) *round {
 	ln.mu.Lock()
 	if ln.holder != l {
 		ln.mu.Unlock()
-		return l.askRelease(now, true)
+		return l.askRelease(now, true, true)
 	}
 	ln.holder = nil
 	w := ln.first
@@ -259,7 +259,7 @@ func (ln *line) passOn(l *Lock, now moment) *round {
 	default:
 		ln.next = ""
 		ln.mu.Unlock()
-		r := l.askRelease(now, false)
+		r := l.askRelease(now, false, true)
 		// Behind the release, for it goes the same ways.
 		ln.mu.Lock()
 		ln.ready = true

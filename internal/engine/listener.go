@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,8 @@ type listener struct {
 	node   *Node
 	// pause is how long the node is left alone after the connection broke.
 	pause time.Duration
+	// reached says that the server has confirmed the engine's own channel.
+	reached atomic.Bool
 
 	mu sync.Mutex // guards what follows
 	// channels are those that somebody listens to, and whether the server has confirmed that.
@@ -109,7 +112,7 @@ func (l *listener) keep() {
 // attend keeps one connection until it breaks, and returns true, or until nobody listens any more.
 func (l *listener) attend() bool {
 	// Nobody waits for it, so it may take the time that a slow handshake needs.
-	sub := l.node.lane.transport.subscribe(max(l.node.lane.timeout, handshakeTimeout))
+	sub := l.node.subscribe(max(l.node.timeout(), handshakeTimeout))
 	told := make(map[string]bool) // channels that the server was asked for on this connection
 	if l.update(sub, told) != nil {
 		sub.close()
@@ -212,6 +215,9 @@ func (l *listener) read(sub subscription, answered chan<- struct{}) {
 			_, wanted := l.channels[e.channel]
 			if wanted {
 				l.channels[e.channel] = true
+				if e.channel == engineChannel(l.engine.owners.name) {
+					l.reached.Store(true)
+				}
 			}
 			l.mu.Unlock()
 			if wanted {
@@ -231,6 +237,7 @@ func (l *listener) idle() bool {
 		return false
 	}
 	l.channels, l.leaving, l.changed = nil, nil, nil
+	l.reached.Store(false)
 	return true
 }
 
@@ -252,6 +259,7 @@ func (l *listener) deafen() {
 		l.channels[channel] = false
 	}
 	clear(l.leaving)
+	l.reached.Store(false)
 }
 
 // close waits for the keeper's end, which the engine's closing brings about.

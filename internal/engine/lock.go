@@ -190,15 +190,17 @@ func (l *Lock) lose(why error) {
 	if extended && why != ErrClosed {
 		// Not before the keys expire by themselves: until then they keep others from whoever is slow to notice. And not all
 		// that were lost in one moment at once.
-		time.AfterFunc(m.drift(expiration)+m.nodeTimeout(expiration)+m.engine.upTo(time.Millisecond), func() { l.askRelease(m.engine.clock.now(), false).leave() })
+		time.AfterFunc(m.drift(expiration)+m.nodeTimeout(expiration)+m.engine.upTo(time.Millisecond), func() { l.askRelease(m.engine.clock.now(), false, false).leave() })
 	}
 }
 
-// askRelease asks every node to delete the lock's key; patient says that the caller will wait for what comes of it.
-func (l *Lock) askRelease(now moment, patient bool) *round {
+// askRelease asks every node to delete the lock's key; patient says that the caller will wait for what comes of it, quiet
+// that whoever waits has told this engine so, or will, if that is possible.
+func (l *Lock) askRelease(now moment, patient, quiet bool) *round {
 	l.claim.over.Store(true)
 	r := l.mutex.newRound(l.claim.nodes, &l.claim, now, l.releaseBudget())
 	r.question.put(release, l.claim.key, l.claim.owner, 0)
+	r.question.quiet = quiet && hearsOfWaiters(l.claim.nodes)
 	if patient {
 		r.startFor(context.Background()) // for nothing ends a release
 	} else {
@@ -287,7 +289,7 @@ func (l *Lock) releaseAt(now moment) error {
 
 	if ended {
 		// Its keys have as good as expired; they are released all the same, but nobody waits for that.
-		l.askRelease(now, false).leave()
+		l.askRelease(now, false, false).leave()
 		return m.fail("release", l.Key(), nil, ErrNotHeld, why)
 	}
 	return l.awaitRelease(l.passOn(now))
@@ -298,7 +300,7 @@ func (l *Lock) passOn(now moment) *round {
 	if l.line != nil {
 		return l.line.passOn(l, now)
 	}
-	return l.askRelease(now, true)
+	return l.askRelease(now, true, true)
 }
 
 // awaitRelease waits for the outcome of a release. Neither a context nor Close interrupts it.

@@ -79,7 +79,10 @@ func (e *Engine) NewMutex(settings Settings, groups [][]*Node) (*Mutex, error) {
 	for _, group := range groups {
 		for _, node := range group {
 			if len(group) > 1 {
-				node.lane.narrow()
+				node.narrow()
+			}
+			if node.cluster != nil && settings.RestartGuard {
+				return nil, fmt.Errorf("%s: %w", settings.Name, errGuardedCluster)
 			}
 		}
 	}

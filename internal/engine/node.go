@@ -15,8 +15,10 @@ import (
 // Node is one independent Redis server, shared by all mutexes that live on it.
 type Node struct {
 	// name is the address that errors and traces show. It has no credentials.
-	name     string
+	name string
+	// lane is the way to it, or, if it is a Redis Cluster, cluster is.
 	lane     *lane
+	cluster  *cluster
 	listener *listener
 	// options are those that the node was added with.
 	options NodeOptions
@@ -85,6 +87,9 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	own.MinIdleConns, own.MaxIdleConns, own.MaxActiveConns = 0, 0, 0
 	own.DisableIdentity = true
 	own.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if len(options.Cluster) > 0 {
+		return e.addCluster(options, own).keep(options)
+	}
 	life, end := context.WithCancel(context.Background())
 	own.Dialer = dialer(life, &own)
 	hangUp := end
@@ -105,24 +110,34 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 			node.lane.probeNow()
 		}
 	}
+	return node.keep(options)
+}
+
+// keep has the node remember what it was added with.
+func (n *Node) keep(options NodeOptions) *Node {
 	given := *options.Redis
 	options.Redis = &given
-	node.options = options
-	return node
+	n.options = options
+	return n
 }
 
 func (e *Engine) addNode(name string, t transport, streams int, timeout, reconnection time.Duration) *Node {
 	node := &Node{name: name}
 	reconnection = max(reconnection, time.Millisecond) // a node that is down is not to be stormed
 	node.lane = newLane(t, streams, timeout, reconnection, e.laneWatch(name))
-	if opened := e.trace.NodeOpened; opened != nil {
-		opened(name)
-	}
 	node.listener = &listener{engine: e, node: node, pause: reconnection}
-	e.mu.Lock()
-	e.nodes = append(e.nodes, node)
-	e.mu.Unlock()
+	e.opened(node)
 	return node
+}
+
+// opened makes a node one of the engine's.
+func (e *Engine) opened(n *Node) {
+	e.mu.Lock()
+	e.nodes = append(e.nodes, n)
+	e.mu.Unlock()
+	if opened := e.trace.NodeOpened; opened != nil {
+		opened(n.name)
+	}
 }
 
 // laneWatch reports a node's state to log and trace.

@@ -244,7 +244,7 @@ func (ln *line) tell(nodes []*Node, engine, message string) {
 func (s *lines) tell(nodes []*Node, channel, message string) {
 	q := &question{op: notice, channel: channel, message: message}
 	for i, node := range nodes {
-		node.lane.ask(&call{question: q, asker: nobody{}, index: i})
+		node.ask(&call{question: q, asker: nobody{}, index: i})
 	}
 }
 

@@ -39,6 +39,8 @@ type question struct {
 	milliseconds int64  // of the expiration, where the op sets one
 	channel      string
 	message      string
+	// quiet says that nobody need be told of a release in a cluster: whoever waits has told the holder, or will.
+	quiet bool
 	safeguard
 	// hash is the key's: questions about one key go one way.
 	hash uint64

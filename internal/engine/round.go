@@ -83,8 +83,8 @@ func (r *round) done() {
 // startFor asks every node. Who waits, with ctx, for what comes of it may do part of the work meanwhile, if nobody else is
 // about whose questions could travel with this one.
 func (r *round) startFor(ctx context.Context) {
-	if len(r.nodes) == 1 && r.engine.alone() && r.budget >= r.nodes[0].lane.timeout &&
-		r.nodes[0].lane.askAndWait(ctx, r.seat(0, r)) {
+	if len(r.nodes) == 1 && r.engine.alone() && r.budget >= r.nodes[0].timeout() &&
+		r.nodes[0].askAndWait(ctx, r.seat(0, r)) {
 		return
 	}
 	r.start(r)
@@ -100,7 +100,7 @@ func (r *round) start(asker asker) {
 }
 
 func (r *round) askNode(index int, asker asker) {
-	r.nodes[index].lane.ask(r.seat(index, asker))
+	r.nodes[index].ask(r.seat(index, asker))
 }
 
 // seat prepares the call for a node.

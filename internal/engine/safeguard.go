@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -57,6 +58,9 @@ func (m *Mutex) safeguardOf(key string) safeguard {
 	guard := m.safeguard
 	if m.settings.Fencing {
 		guard.counter = counterKey(key)
+		if slices.ContainsFunc(m.group(key), func(n *Node) bool { return n.cluster != nil }) {
+			guard.counter = clusterCounterKey(key)
+		}
 	}
 	return guard
 }

@@ -10,6 +10,14 @@ import (
 
 // publish sends a message to whoever listens, and returns how many those are. n.mu is held.
 func (n *simNode) publish(channel, message string) int {
+	if n.cluster != nil {
+		n.cluster.pass(n, channel, message)
+	}
+	return n.deliver(channel, message)
+}
+
+// deliver sends a message to whoever listens here, and returns how many those are. n.mu is held.
+func (n *simNode) deliver(channel, message string) int {
 	listening := 0
 	lost := n.silent || n.lose != nil && n.lose(message)
 	if !lost {

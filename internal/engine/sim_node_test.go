@@ -59,6 +59,8 @@ type simNode struct {
 	log       []string // op and owner of each question carried out
 	// heard, unless nil, is told of each question carried out, instead of the log.
 	heard func(*question, reply)
+	// cluster is the one that it is a member of, nil if it is none's.
+	cluster *simCluster
 }
 
 // simSender is a connection to a simNode on which questions are asked.
@@ -89,7 +91,7 @@ func (s *simSender) exec(deadline time.Time, batch []*call) {
 	copies := make([]*call, len(batch))
 	for i, c := range batch {
 		q := *c.question
-		copies[i] = &call{question: &q}
+		copies[i] = &call{question: &q, way: c.way}
 	}
 	s.mu.Lock()
 	s.cutOff = cutOff
@@ -117,9 +119,10 @@ func (n *simNode) exec(deadline time.Time, batch []*call) {
 	n.mu.Lock()
 	n.batches = append(n.batches, len(batch))
 	down, hung, latency := n.down, n.hung, n.latency
-	questions := make([]question, len(batch)) // copies: who gave up may use the question again
+	copies := make([]call, len(batch)) // who gave up may use the question again
 	for i, c := range batch {
-		questions[i] = *c.question
+		q := *c.question
+		copies[i] = call{question: &q, way: c.way}
 	}
 	n.mu.Unlock()
 	fail := func(r reply) {
@@ -139,8 +142,8 @@ func (n *simNode) exec(deadline time.Time, batch []*call) {
 	case hung != nil:
 		go func() {
 			<-hung
-			for i := range questions {
-				n.answer(&questions[i])
+			for i := range copies {
+				n.answerCall(&copies[i])
 			}
 		}()
 		fail(reply{answer: Timeout, unknown: true})
@@ -150,8 +153,8 @@ func (n *simNode) exec(deadline time.Time, batch []*call) {
 		// The question is on its way and will be carried out; nobody hears the answer.
 		go func() {
 			time.Sleep(latency / 2)
-			for i := range questions {
-				n.answer(&questions[i])
+			for i := range copies {
+				n.answerCall(&copies[i])
 			}
 		}()
 		fail(reply{answer: Timeout, unknown: true})
@@ -159,7 +162,7 @@ func (n *simNode) exec(deadline time.Time, batch []*call) {
 	}
 	time.Sleep(latency / 2)
 	for _, c := range batch {
-		c.reply = n.answer(c.question)
+		c.reply = n.answerCall(c)
 	}
 	n.mu.Lock()
 	mute, cut := n.mute, n.cut

@@ -5,6 +5,14 @@ import (
 	"strings"
 )
 
+// answerCall carries out what a call asks.
+func (n *simNode) answerCall(c *call) reply {
+	if n.cluster != nil {
+		return n.cluster.answer(n, c)
+	}
+	return n.answer(c.question)
+}
+
 // answer carries a question out, as the commands and scripts of the wire do.
 func (n *simNode) answer(q *question) reply {
 	n.mu.Lock()
@@ -74,6 +82,15 @@ func (n *simNode) carryOut(q *question) reply {
 			return reply{answer: Taken}
 		}
 		n.deleteKey(q.key)
+		if n.cluster != nil {
+			switch {
+			case q.channel != "":
+				n.publish(q.channel, q.message)
+			case !q.quiet:
+				n.publish(keyChannel(q.key), q.owner[:min(len(q.owner), idLength)])
+			}
+			break
+		}
 		if q.channel == "" || n.publish(q.channel, q.message) == 0 {
 			heard := n.publish(keyChannel(q.key), q.owner[:min(len(q.owner), idLength)])
 			return reply{answer: Granted, awaited: heard > 0}

@@ -92,6 +92,8 @@ type reply struct {
 	unknown bool
 	// broken says that the connection failed, or was never made, so that the next question needs a new one.
 	broken bool
+	// sentOn says that a cluster's master had sent the question on to another.
+	sentOn bool
 	// heard tells a reply from none.
 	heard bool
 }
@@ -102,7 +104,8 @@ func (r reply) permanent() bool {
 		return false
 	}
 	var clusterMode *clusterModeError
-	return errors.As(r.err, &clusterMode) || noPermission(r.err) || hasCode(r.err, "NOAUTH", "WRONGPASS", "MOVED", "CROSSSLOT")
+	var standalone *standaloneError
+	return errors.As(r.err, &clusterMode) || errors.As(r.err, &standalone) || noPermission(r.err) || hasCode(r.err, "NOAUTH", "WRONGPASS", "MOVED", "CROSSSLOT")
 }
 
 // noPermission tells whether a server's user may not do what was asked. Of a command in a script, Redis 7.0 says so
@@ -133,6 +136,8 @@ func hasCode(err error, codes ...string) bool {
 func hint(err error) string {
 	var clusterMode *clusterModeError
 	var skewed *skewError
+	var standalone *standaloneError
+	var unsettled *clusterError
 	var lonely *replicasError
 	switch {
 	case err == nil:
@@ -141,6 +146,10 @@ func hint(err error) string {
 		return connectionHint(err)
 	case errors.As(err, &clusterMode), hasCode(err, "MOVED", "CROSSSLOT", "CLUSTERDOWN"):
 		return "the server runs in cluster mode; url and servers name independent servers"
+	case errors.As(err, &standalone):
+		return "cluster mode is off on that server: use redis://, or rediss:// for TLS"
+	case errors.As(err, &unsettled):
+		return "the cluster is moving the key's slot, or has no master for it; CLUSTER INFO and CLUSTER SLOTS tell which"
 	case noPermission(err):
 		return "the server's user may not do this: go tool mutexgen acl prints the ACL rule that it needs"
 	case errors.As(err, &skewed):

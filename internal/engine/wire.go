@@ -48,6 +48,8 @@ type wire struct {
 	senders   []*wireSender
 	// sentinels name the master to whom the connections lead; nil if the server is always the same.
 	sentinels *sentinels
+	// inCluster says that the server is a member of a Redis Cluster.
+	inCluster bool
 }
 
 func newWire(options *redis.Options, replicas int, hangUp context.CancelFunc) *wire {
@@ -87,6 +89,8 @@ type wireSender struct {
 	deadline deadline
 	// apart says that the server's user may not do for several locks at once what it may do for one.
 	apart bool
+	// inCluster says that the server is a member of a cluster: a command may have keys of one slot only there.
+	inCluster bool
 	// What follows is the batch's: commands, and for each the calls that it asks for.
 	commands []redis.Cmder
 	asked    [][]*call
@@ -94,13 +98,15 @@ type wireSender struct {
 	// What follows is made once and used for every batch.
 	sets     []*setCommand
 	guardeds []*guardedAcquire
-	release  *releaseCommand
+	releases []*releaseCommand
 }
 
 func (w *wire) sender() sender {
 	options := *w.options
 	options.PoolSize = 1
-	s := &wireSender{options: &options, replicas: w.replicas, sentinels: w.sentinels}
+	s := &wireSender{
+		options: &options, apart: w.inCluster, inCluster: w.inCluster, replicas: w.replicas, sentinels: w.sentinels,
+	}
 	if dial := options.Dialer; dial != nil {
 		options.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
 			s.dialling.Store(true)
@@ -151,7 +157,7 @@ var order = [...]op{handover, extend, release, acquire, queue, raise, read, noti
 // and network have less to do then than with one each; a lock that fares alone is asked for alone in a second pipeline.
 func (w *wireSender) exec(deadline time.Time, batch []*call) {
 	w.commands, w.asked, w.sorted = w.commands[:0], w.asked[:0], w.sorted[:0]
-	sets, guardeds, one := 0, 0, true
+	sets, guardeds, singles := 0, 0, 0
 	for _, o := range order {
 		first := len(w.sorted)
 		for _, c := range batch {
@@ -170,13 +176,13 @@ func (w *wireSender) exec(deadline time.Time, batch []*call) {
 			case o == acquire:
 				command = w.set(sets, calls[0].question)
 				sets++
-			case o == release && n == 1 && one && calls[0].question.channel == "":
-				command, one = w.releaseOne(calls[0].question), false
+			case o == release && n == 1 && (singles == 0 || w.inCluster) && calls[0].question.channel == "":
+				command = w.releaseOne(singles, calls[0].question)
+				singles++
 			default:
-				command = newCommand(calls[:n], false)
+				command = w.newCommand(calls[:n], false)
 			}
-			w.commands = append(w.commands, command)
-			w.asked = append(w.asked, calls[:n:n])
+			w.put(command, calls[:n:n])
 			calls = calls[n:]
 		}
 	}
@@ -193,6 +199,16 @@ func (w *wireSender) exec(deadline time.Time, batch []*call) {
 	clear(w.sorted)
 	clear(w.asked)
 	clear(w.commands)
+}
+
+// put adds a command to the batch, and to a server that is only about to serve the key, that it is meant.
+func (w *wireSender) put(command redis.Cmder, calls []*call) {
+	if calls[0].asking {
+		w.commands = append(w.commands, redis.NewStatusCmd(context.Background(), "asking"))
+		w.asked = append(w.asked, nil)
+	}
+	w.commands = append(w.commands, command)
+	w.asked = append(w.asked, calls)
 }
 
 // together is how many of the calls, from the first on, one script call asks for. Whoever tells one waiter, instead of
@@ -214,6 +230,9 @@ func (w *wireSender) hear(sent error) {
 	unsent := sent != nil && !w.answered()
 	for i, command := range w.commands {
 		calls := w.asked[i]
+		if len(calls) == 0 {
+			continue
+		}
 		if unsent {
 			fill(calls, interpretError(sent, true))
 			continue
@@ -241,14 +260,13 @@ func (w *wireSender) askAgain(deadline time.Time) {
 		if len(again) == 0 {
 			return
 		}
-		w.commands = w.commands[:0]
+		w.commands, w.asked = w.commands[:0], w.asked[:0]
 		for _, calls := range again {
-			w.commands = append(w.commands, newCommand(calls, scriptUnknown(calls)))
+			w.put(w.newCommand(calls, scriptUnknown(calls)), calls)
 		}
-		w.asked = append(w.asked[:0], again...)
 		w.hear(w.send(deadline))
 		if denied { // what was refused for several may be allowed for each
-			w.apart = slices.ContainsFunc(w.asked, func(calls []*call) bool { return calls[0].reply.answer != Refused || scriptUnknown(calls) })
+			w.apart = w.inCluster || slices.ContainsFunc(w.asked, func(calls []*call) bool { return calls[0].reply.answer != Refused || scriptUnknown(calls) })
 		}
 	}
 }
@@ -260,6 +278,9 @@ func (w *wireSender) unsettled() (again [][]*call, denied bool) {
 	var freed map[string]bool // keys that a release of the next round frees
 	handing := false          // a handover comes only now, so the release of its next owner has come too soon
 	for _, calls := range w.asked {
+		if len(calls) == 0 {
+			continue
+		}
 		before := len(again)
 		first, o := &calls[0].reply, calls[0].question.op
 		switch {
