@@ -86,10 +86,11 @@ type attempt struct {
 
 // course is the event of the acquire so far.
 func (a *attempt) course(l *Lock, err error) Event {
-	e := a.mutex.engine
-	ev := Event{Mutex: a.mutex.settings.Name, Key: a.key, Attempts: a.number, Took: e.clock.since(a.begun), Waited: a.waited, Err: err}
+	ev := Event{Mutex: a.mutex.settings.Name, Key: a.key, Attempts: a.number, Waited: a.waited, Err: err}
 	if l != nil {
-		ev.Token = l.token
+		ev.Token, ev.Took = l.token, l.got.since(a.begun)
+	} else {
+		ev.Took = a.mutex.engine.clock.since(a.begun)
 	}
 	return ev
 }

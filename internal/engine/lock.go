@@ -16,6 +16,8 @@ type Lock struct {
 	claim claim
 	// since is the moment before the question that got the lock was sent.
 	since moment
+	// got is when a quorum's votes were in.
+	got moment
 	// token is zero without fencing.
 	token int64
 	// older and newer are its neighbours among those that are held; guarded by the registry.
@@ -93,6 +95,7 @@ func (l *Lock) hold(expiration time.Duration) bool {
 	}
 	l.alarm, l.set = m.engine.alarms.set(l, validity), l.deadline.mono
 	m.engine.held.add(l, now)
+	l.got = now
 	return true
 }
 
