@@ -244,7 +244,7 @@ func TestHostileValuesDoNotReachTheTerminal(t *testing.T) {
 		server.Flush()
 		server.CLI("HSET", "report:nightly", "a", "b")
 	}
-	s.printed([]string{"Report"}, []string{"free", "wrong-type"}, nil)
+	s.printed([]string{"Report"}, []string{"held", "another library (not a string)", "3 of 3"}, []string{"wrong-type"})
 	s.printed([]string{"Account", "1", "\x1b[2J\n"}, []string{`account:1:\x1b[2J\n`}, []string{"\x1b"})
 }
 

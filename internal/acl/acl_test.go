@@ -103,7 +103,7 @@ mutexes:
 - {name: C, url: "${URL:-redis+sentinel://t1/m}", key: c}
 - {name: D, servers: ["redis+sentinel://look@s3/n", "redis+sentinel://look@u1/n", "redis://h"], key: d}
 `)
-	const sentinels = "&+switch-master &+promoted-slave &+monitor | +sentinel|get-master-addr-by-name +sentinel|sentinels +subscribe +ping"
+	const sentinels = "&+switch-master &+promoted-slave &+monitor | +sentinel|master +sentinel|get-master-addr-by-name +sentinel|sentinels +subscribe +ping"
 	want := []string{
 		"locks m@s1:26379,s2:26379,s3:26379 for A | ~a | &mutexgen:key:a &mutexgen:engine:* | " + base + " +select|2 +client|setname | fails over",
 		"look s1:26379, s2:26379, s3:26379 for A |  | " + sentinels + " +client|setname | sentinels",

@@ -50,6 +50,7 @@ func admit(t *testing.T, c *redistest.Cluster, rule acl.Rule, skip string) {
 }
 
 func TestARedisClusterWorksUnderTheRule(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 2*time.Second)
 	file := parseClustered(t, c)
 	rules := acl.Rules(file, "")
@@ -66,6 +67,7 @@ func TestARedisClusterWorksUnderTheRule(t *testing.T) {
 }
 
 func TestNothingInTheRuleOfARedisClusterCanGo(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 2*time.Second)
 	file := parseClustered(t, c)
 	rule := acl.Rules(file, "")[0]

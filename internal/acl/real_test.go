@@ -184,6 +184,7 @@ func called(stats, command string) bool {
 }
 
 func TestTheWholeEngineWorksUnderExactlyTheRule(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{"plain": plain + quorum, "with fencing and a restart guard": guarded + fencedQuorum} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -203,6 +204,7 @@ func TestTheWholeEngineWorksUnderExactlyTheRule(t *testing.T) {
 }
 
 func TestNothingInTheRuleCanGo(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{"plain": plain, "guarded": guarded} {
 		t.Run(name, func(t *testing.T) {
 			nowhere := redistest.Start(t)

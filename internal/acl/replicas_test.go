@@ -1,10 +1,8 @@
 package acl_test
 
 import (
-	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mutexgen/mutexgen/internal/acl"
 	"github.com/mutexgen/mutexgen/internal/redistest"
@@ -22,14 +20,7 @@ mutexes:
 // startReplicated starts a server with a replica that has all that the server has.
 func startReplicated(t *testing.T) *redistest.Server {
 	t.Helper()
-	master := redistest.Start(t, "--repl-diskless-sync-delay", "0")
-	host, port, _ := net.SplitHostPort(master.Addr())
-	redistest.Start(t, "--replicaof", host+" "+port)
-	for deadline := time.Now().Add(20 * time.Second); master.CLI("WAIT", "1", "100") != "1"; {
-		if time.Now().After(deadline) {
-			t.Fatal("the replica does not follow")
-		}
-	}
+	master, _ := redistest.StartReplicas(t, 1)
 	master.CLI("CONFIG", "RESETSTAT") // what was called until now was called by us
 	return master
 }

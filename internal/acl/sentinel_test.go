@@ -59,6 +59,7 @@ func closeSentinels(t *testing.T, set *redistest.SentinelSet, rules []acl.Rule, 
 }
 
 func TestAMasterThatSentinelsWatchWorksUnderTheRules(t *testing.T) {
+	t.Parallel()
 	set := redistest.StartSentinels(t, redistest.SentinelOptions{})
 	file := parseWatched(t, set)
 	rules := acl.Rules(file, "")
@@ -91,6 +92,7 @@ func TestAMasterThatSentinelsWatchWorksUnderTheRules(t *testing.T) {
 
 // Sentinels need no more than this to be asked, and no less; SENTINEL SENTINELS is asked for, but can be done without.
 func TestNothingInTheRuleOfSentinelsCanGo(t *testing.T) {
+	t.Parallel()
 	set := redistest.StartSentinels(t, redistest.SentinelOptions{})
 	for _, s := range set.Servers {
 		if answer := s.CLI("ACL", "SETUSER", "worker", "on", ">"+password, "allkeys", "allchannels", "+@all"); answer != "OK" {

@@ -161,8 +161,8 @@ func (s *site) rule() Rule {
 func (s *site) commands() []string {
 	var commands []string
 	if s.sentinels {
-		// The second is not needed: without it, nobody hears of sentinels that the URL does not name.
-		commands = []string{"+sentinel|get-master-addr-by-name", "+sentinel|sentinels", "+subscribe", "+ping"}
+		// The third is not needed: without it, nobody hears of sentinels that the URL does not name.
+		commands = []string{"+sentinel|master", "+sentinel|get-master-addr-by-name", "+sentinel|sentinels", "+subscribe", "+ping"}
 		return s.naming(commands)
 	}
 	commands = append(commands, "+set", "+get", "+del", "+pttl", "+pexpire")

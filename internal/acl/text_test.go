@@ -64,7 +64,7 @@ ACL SETUSER locks on resetkeys '~orders' resetchannels '&mutexgen:key:orders' '&
 # only if these sentinels ask for a user: the URLs name it as sentinel_username and sentinel_password
 # SENTINEL FLUSHCONFIG has it kept
 ACL SETUSER mutexgen on resetkeys resetchannels '&+switch-master' '&+promoted-slave' '&+monitor' ` +
-		`-@all '+sentinel|get-master-addr-by-name' '+sentinel|sentinels' +subscribe +ping
+		`-@all '+sentinel|master' '+sentinel|get-master-addr-by-name' '+sentinel|sentinels' +subscribe +ping
 
 # redis+cluster://c1:6379,c2:6379
 # for Stock

@@ -49,7 +49,8 @@ type Holder struct {
 // KeyVote is what one node says about a key.
 type KeyVote struct {
 	Node string `json:"node"`
-	// State is held (by the owner that most nodes name), other (by another one), free, wrong-type, or unreachable.
+	// State is held (by the owner that most nodes name), other (by another one), wrong-type (by something that is no string, and
+	// not what most nodes have), free, or unreachable.
 	State string `json:"state"`
 	// Holder is who holds it there; see Status.
 	Holder *Holder `json:"holder,omitempty"`
@@ -147,7 +148,8 @@ func (v *KeyVote) ask(ctx context.Context, client redis.UniversalClient, key str
 	v.Remaining, v.Token, v.owner = l.left, l.counter, l.owner
 	switch {
 	case l.wrongType:
-		v.State, v.owner = "wrong-type", stranger // as ExistsLock has it: another library's lock, a hash or the like
+		// As ExistsLock has it: another library's lock, a hash or the like.
+		v.State, v.owner, v.Value = "wrong-type", stranger, "not a string"
 	case !l.present:
 		v.State = "free"
 	default:
@@ -193,9 +195,7 @@ func (s *Status) count() {
 	for i := range s.Votes {
 		v := &s.Votes[i]
 		if (v.State == "other" || v.State == "wrong-type") && v.owner == leader {
-			if v.State == "other" {
-				v.State = "held"
-			}
+			v.State = "held"
 			s.Holder = v.Holder
 			lefts = append(lefts, v.Remaining)
 		}

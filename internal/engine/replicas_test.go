@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -13,38 +12,6 @@ import (
 
 	"github.com/mutexgen/mutexgen/internal/redistest"
 )
-
-// replicated is a master with so many replicas, all connected.
-func replicated(t testing.TB, n int) (master *redistest.Server, replicas []*redistest.Server) {
-	t.Helper()
-	// The first synchronization needn't wait for more replicas to come.
-	master = redistest.Start(t, "--repl-diskless-sync-delay", "0")
-	host, port, err := net.SplitHostPort(master.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range n {
-		replicas = append(replicas, redistest.Start(t, "--replicaof", host, port))
-	}
-	// Online is said of a replica before it answers, and a first answer may be about what the synchronization brought. What is
-	// waited for is what the same connection wrote.
-	client := redis.NewClient(&redis.Options{Addr: master.Addr(), PoolSize: 1})
-	defer client.Close()
-	inARow := 0
-	soonTrue(t, "the replicas are connected", func() bool {
-		if err := client.Incr(t.Context(), "k").Err(); err != nil {
-			t.Fatal(err)
-		}
-		if client.Wait(t.Context(), n, 50*time.Millisecond).Val() == int64(n) {
-			inARow++
-		} else {
-			inARow = 0
-		}
-		return inARow == 20
-	})
-	client.Del(t.Context(), "k")
-	return master, replicas
-}
 
 // soonTrue waits for a condition that another process brings about.
 func soonTrue(t testing.TB, what string, holds func() bool) {
@@ -90,7 +57,7 @@ func TestALockIsKnownToTheReplicasWhenItIsGot(t *testing.T) {
 	for _, fencing := range []bool{false, true} {
 		t.Run(fmt.Sprintf("fencing=%t", fencing), func(t *testing.T) {
 			t.Parallel()
-			master, replicas := replicated(t, 2)
+			master, replicas := redistest.StartReplicas(t, 2)
 			settings := unhurried
 			settings.Fencing, settings.FencingMemory = fencing, time.Hour
 			m := replicaMutex(t, 2, settings, master)
@@ -112,7 +79,7 @@ func TestALockIsKnownToTheReplicasWhenItIsGot(t *testing.T) {
 
 func TestAnExtensionIsKnownToTheReplicasWhenItCounts(t *testing.T) {
 	t.Parallel()
-	master, replicas := replicated(t, 1)
+	master, replicas := redistest.StartReplicas(t, 1)
 	m := replicaMutex(t, 1, unhurried, master)
 	lock := lockOn(t, m, "k")
 	for range 20 {
@@ -136,7 +103,7 @@ func TestANodeWithoutItsReplicasHasNoVote(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			master, replicas := replicated(t, tt.connected)
+			master, replicas := redistest.StartReplicas(t, tt.connected)
 			m := replicaMutex(t, tt.wanted, hurried, master)
 			if tt.wanted == tt.connected {
 				lock := lockOn(t, m, "k")
@@ -171,8 +138,8 @@ func btoi(b bool) int {
 
 func TestAQuorumOfMastersWithReplicasIsEnough(t *testing.T) {
 	t.Parallel()
-	first, _ := replicated(t, 1)
-	second, _ := replicated(t, 1)
+	first, _ := redistest.StartReplicas(t, 1)
+	second, _ := redistest.StartReplicas(t, 1)
 	lonely := redistest.Start(t)
 	m := replicaMutex(t, 1, unhurried, first, lonely, second)
 	lock := lockOn(t, m, "k")
@@ -186,7 +153,7 @@ func TestAQuorumOfMastersWithReplicasIsEnough(t *testing.T) {
 
 func TestARenewedLockIsLostInTimeWhenItsReplicasHang(t *testing.T) {
 	t.Parallel()
-	master, replicas := replicated(t, 1)
+	master, replicas := redistest.StartReplicas(t, 1)
 	settings := hurried
 	settings.Expiration = 2 * time.Second
 	m := replicaMutex(t, 1, settings, master)
@@ -209,7 +176,7 @@ func TestARenewedLockIsLostInTimeWhenItsReplicasHang(t *testing.T) {
 
 func TestAHandoverThatNoReplicaKnowsOfIsNobodysLock(t *testing.T) {
 	t.Parallel()
-	master, replicas := replicated(t, 1)
+	master, replicas := redistest.StartReplicas(t, 1)
 	settings := hurried
 	settings.Wait = 15 * time.Second
 	settings.RetryInterval = time.Second // nobody's attempt is to be in the way
@@ -260,7 +227,7 @@ func waits(m *Mutex, key string) bool {
 
 func TestAUserWhoMayNotWaitIsTold(t *testing.T) {
 	t.Parallel()
-	master, _ := replicated(t, 1)
+	master, _ := redistest.StartReplicas(t, 1)
 	master.CLI("ACL", "SETUSER", "default", "-wait")
 	m := replicaMutex(t, 1, unhurried, master)
 	_, err := m.Acquire(t.Context(), "k", AcquireOptions{})
@@ -272,7 +239,7 @@ func TestAUserWhoMayNotWaitIsTold(t *testing.T) {
 
 func TestManyLocksWaitForTheReplicasTogether(t *testing.T) {
 	t.Parallel()
-	master, replicas := replicated(t, 1)
+	master, replicas := redistest.StartReplicas(t, 1)
 	m := replicaMutex(t, 1, unhurried, master)
 	const contenders, rounds = 32, 20
 	results := make(chan error, contenders)
@@ -302,7 +269,7 @@ func TestManyLocksWaitForTheReplicasTogether(t *testing.T) {
 
 func TestWhatAnotherConnectionWroteIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
-	master, _ := replicated(t, 1)
+	master, _ := redistest.StartReplicas(t, 1)
 	w := newWire(&redis.Options{Addr: master.Addr(), MaxRetries: -1, Protocol: 2}, 1, func() {})
 	defer w.close()
 	s := w.sender().(*wireSender)

@@ -56,7 +56,7 @@ func (e *unknownMasterError) hint() string {
 		case hasCode(err, "NOAUTH", "WRONGPASS"):
 			return "sentinels have users and passwords of their own: sentinel_username and sentinel_password in the node's URL"
 		case noPermission(err):
-			return "the sentinels' user needs +sentinel|get-master-addr-by-name, +sentinel|sentinels, +subscribe with the channels, and +ping"
+			return "the sentinels' user needs +sentinel|master, +sentinel|get-master-addr-by-name, +sentinel|sentinels, +subscribe with the channels, and +ping"
 		case hasCode(err, "ERR"):
 			return "this is no sentinel: a server is named by redis://, and sentinels listen on port 26379 as a rule"
 		}
