@@ -137,8 +137,10 @@ func (c *liveConn) Write(p []byte) (int, error) {
 	// Only before the first write of a batch: a large one takes several, and once some of it was sent, it must not be said
 	// that nothing was.
 	last := c.answered.Swap(0)
+	// Behind a TLS handshake there come session tickets, which the first answer's reader takes in with it.
+	wordless := c.encrypted && c.solicited.Load() && c.heard.Load()
 	if last != 0 && (c.left.Load() ||
-		c.socket != nil && time.Now().UnixNano()-last > int64(trusted) && hungUp(c.socket, c.encrypted && c.solicited.Load())) {
+		c.socket != nil && time.Now().UnixNano()-last > int64(trusted) && hungUp(c.socket, wordless)) {
 		return 0, &staleError{}
 	}
 	n, err := c.Conn.Write(p)

@@ -22,6 +22,8 @@ type Node struct {
 	listener *listener
 	// options are those that the node was added with.
 	options NodeOptions
+	// wire is what the lane's questions travel on; nil for a Redis Cluster.
+	wire *wire
 	// sentinels name the node's master; nil if it is one server.
 	sentinels *sentinels
 	// blind says that it was reported that the node does not tell its uptime; quarantined is when, on the engine's
@@ -104,6 +106,7 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	wire := newWire(&own, options.Replicas, hangUp)
 	wire.sentinels = sentinels
 	node := e.addNode(nodeName(&own), wire, streams, options.Timeout, options.ReconnectionInterval)
+	node.wire = wire
 	if node.sentinels = sentinels; sentinels != nil {
 		sentinels.moved = func(master string) {
 			e.logger.Info("redis node has another master", "node", node.name, "master", master)

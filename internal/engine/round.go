@@ -250,7 +250,7 @@ func (r *round) outcome() outcome {
 	for i := range o.replies {
 		o.replies[i] = r.seats[i].reply
 		if r.why == errTimeUp && !o.replies[i].heard {
-			o.replies[i] = reply{answer: Timeout, err: &timeoutError{r.budget}}
+			o.replies[i] = reply{answer: Timeout, err: r.nodes[i].silence(r.budget)}
 			o.tally.count(o.replies[i])
 		}
 	}

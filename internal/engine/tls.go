@@ -51,18 +51,47 @@ func dialTLS(config *tls.Config, limit time.Duration) func(context.Context, stri
 }
 
 // explain tells from an answer that took too long a connection that isn't there yet: servers without TLS wait for the end
-// of what they take for a command.
+// of what they take for a command. The commands hear so too. It changes nothing of what is known to have been sent: a dial
+// under way may be another than the one that the commands waited for.
 func (w *wireSender) explain(err error) error {
 	if w.options.TLSConfig == nil || !w.dialling.Load() || !isTimeout(err) {
 		return err
 	}
-	return &dialError{&handshakeError{address: w.options.Addr, err: err}}
+	explained := &handshakeError{address: w.options.Addr, err: err}
+	for _, command := range w.commands {
+		if isTimeout(command.Err()) {
+			command.SetErr(explained)
+		}
+	}
+	return explained
+}
+
+// silence is the error of a node that has not answered within budget, for whoever waits no longer than that: it may be shorter
+// than a dial.
+func (n *Node) silence(budget time.Duration) error {
+	err := &timeoutError{budget}
+	if n.wire == nil || n.wire.options.TLSConfig == nil {
+		return err
+	}
+	dialling := false
+	for _, s := range n.wire.senders {
+		if s.conn.Load() != nil && !s.dialling.Load() {
+			return err // it has answered a handshake
+		}
+		dialling = dialling || s.dialling.Load()
+	}
+	if !dialling {
+		return err
+	}
+	return &handshakeError{address: n.wire.options.Addr, err: err}
 }
 
 // isTimeout tells whether time ran out, for an answer, a dial, or, in go-redis's pool, for somebody else's dial.
 func isTimeout(err error) bool {
 	var timeout net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) || errors.As(err, &timeout) && timeout.Timeout()
+	var silent *timeoutError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) || errors.As(err, &silent) ||
+		errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // handshakeError is the error of a TLS handshake.
