@@ -14,8 +14,9 @@ type debt struct {
 	lane     *lane
 	question *question
 	until    time.Time
-	// lasting says that the key may come back after it was deleted.
-	lasting bool
+	// lasting says that the key may come back after it was deleted; once, that any answer settles the debt, also that the
+	// key is not there.
+	lasting, once bool
 	// What follows is guarded by the lane's mu.
 	pause time.Duration
 	next  time.Time
@@ -88,7 +89,7 @@ func (d *debt) hear(_ int, r reply) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d.asked = false
-	d.paid = r.answer == Granted && !d.lasting
+	d.paid = r.answer == Granted && !d.lasting || d.once && (r.answer == Gone || r.answer == Taken || r.answer == WrongType)
 	d.next = time.Now().Add(d.pause)
 	d.pause *= 2
 	if l.down == nil {

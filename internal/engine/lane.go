@@ -48,6 +48,8 @@ type lane struct {
 	// if it has sent the call on. Recovered is told that a connection broke, and the node answers on another.
 	divert    func(*call, reply) (reply, bool)
 	recovered func()
+	// recent are the releases that the last master carried out; nil if the node is always the same server.
+	recent *lastReleases
 
 	mu      sync.Mutex // guards what follows, and the streams
 	streams []*stream
@@ -344,7 +346,9 @@ func (s *stream) exchange(batch []*call) *reply {
 	if len(wanted) == 0 {
 		return nil
 	}
+	movements := s.lane.recent.movements()
 	s.sender.exec(time.Now().Add(s.lane.timeout), wanted)
+	s.lane.releaseAgain(s.lane.recent.note(movements, wanted))
 	var failed *reply
 	for _, c := range wanted {
 		r := c.reply

@@ -108,9 +108,10 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	node := e.addNode(nodeName(&own), wire, streams, options.Timeout, options.ReconnectionInterval)
 	node.wire = wire
 	if node.sentinels = sentinels; sentinels != nil {
+		node.lane.recent = &lastReleases{}
 		sentinels.moved = func(master string) {
 			e.logger.Info("redis node has another master", "node", node.name, "master", master)
-			node.lane.probeNow()
+			node.lane.masterMoved()
 		}
 	}
 	return node.keep(options)

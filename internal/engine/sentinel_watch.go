@@ -173,12 +173,3 @@ func (s *sentinels) optionsFor(one *sentinel) *redis.Options {
 	options.Addr = one.address
 	return &options
 }
-
-// probeNow probes a node that is down at once: its master has moved.
-func (l *lane) probeNow() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.down != nil {
-		l.wakeIn(0)
-	}
-}
