@@ -27,6 +27,16 @@ func soonTrue(t testing.TB, what string, holds func() bool) {
 // replicaMutex is a mutex on nodes that ask for so many replicas.
 func replicaMutex(t testing.TB, replicas int, settings Settings, masters ...*redistest.Server) *Mutex {
 	t.Helper()
+	var addrs []string
+	for _, master := range masters {
+		addrs = append(addrs, master.Addr())
+	}
+	return mutexAt(t, replicas, settings, addrs...)
+}
+
+// mutexAt is the same on nodes at these addresses.
+func mutexAt(t testing.TB, replicas int, settings Settings, addrs ...string) *Mutex {
+	t.Helper()
 	e := New(Options{})
 	t.Cleanup(func() { e.Close() })
 	settings.Name, settings.DriftFactor = "Test", 0.01
@@ -34,9 +44,9 @@ func replicaMutex(t testing.TB, replicas int, settings Settings, masters ...*red
 		settings.RetryInterval, settings.RetryJitter = 20*time.Millisecond, 10*time.Millisecond
 	}
 	var group []*Node
-	for _, master := range masters {
+	for _, addr := range addrs {
 		group = append(group, e.AddNode(NodeOptions{
-			Redis: &redis.Options{Addr: master.Addr()}, Replicas: replicas,
+			Redis: &redis.Options{Addr: addr}, Replicas: replicas,
 			Timeout: settings.NodeTimeout, PoolSize: 2, ReconnectionInterval: 50 * time.Millisecond,
 		}))
 	}
