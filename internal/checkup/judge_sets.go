@@ -136,19 +136,32 @@ func judgeSentinels(n *node) (findings []Finding, fatal bool) {
 		}
 	}
 	watching := max(len(n.Sentinels), others+1)
+	severity := Warning
+	if reachable < watching/2+1 {
+		severity = Error
+	}
+	said := make(map[Trouble]bool)
 	for _, s := range n.Sentinels {
-		if s.Trouble == nil {
+		switch {
+		case s.Trouble == nil || said[*s.Trouble]:
+			continue
+		case s.Trouble.Code == "unreachable":
+			add(severity, "sentinel-unreachable", s.Addr, s.Trouble.Hint, "a sentinel: %s", s.Trouble.Message)
 			continue
 		}
-		severity := Warning
-		if reachable < watching/2+1 {
-			severity = Error
+		said[*s.Trouble] = true // of what is wrong with the URL, one thing is said
+		t := s.Trouble
+		with := 0
+		for _, other := range n.Sentinels {
+			if other.Trouble != nil && *other.Trouble == *t {
+				with++
+			}
 		}
-		code := s.Trouble.Code
-		if code == "unreachable" {
-			code = "sentinel-unreachable"
+		if with == 1 {
+			add(severity, t.Code, s.Addr, t.Hint, "a sentinel: %s", t.Message)
+		} else {
+			add(severity, t.Code, "", t.Hint, "%d sentinels: %s", with, t.Message)
 		}
-		add(severity, code, s.Addr, s.Trouble.Hint, "a sentinel: %s", s.Trouble.Message)
 	}
 	switch {
 	case reachable == 0:

@@ -43,10 +43,26 @@ func (n *node) askSentinels(ctx context.Context, timeout time.Duration) []Sentin
 		defer client.Close()
 		err := guarded(func() error { return s.ask(ctx, client, o.Sentinel.Master) })
 		if err != nil {
-			s.Trouble = n.closer(ctx, o.Sentinel.Addrs[i], err, troubleOf(err, n.secrets, timeout))
+			s.Trouble = sentinelTrouble(n.closer(ctx, o.Sentinel.Addrs[i], err, troubleOf(err, n.secrets, timeout)))
 		}
 	})
 	return all
+}
+
+// sentinelTrouble says what to do where that is something else than with a server.
+func sentinelTrouble(t *Trouble) *Trouble {
+	own := *t
+	switch t.Code {
+	case "wrong-password", "password-needed":
+		own.Hint = "sentinels have users and passwords of their own: the URL's parameters sentinel_username and sentinel_password"
+	case "acl":
+		own.Hint = "mutexgen acl prints the rule that the sentinels' user needs"
+	case "refused":
+		if strings.Contains(t.Message, "unknown command") {
+			own.Hint = "this is no sentinel: sentinels listen on port 26379 as a rule, and a server is named by redis://"
+		}
+	}
+	return &own
 }
 
 func (s *Sentinel) ask(ctx context.Context, client *redis.SentinelClient, name string) error {
