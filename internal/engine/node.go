@@ -109,8 +109,10 @@ func (e *Engine) AddNode(options NodeOptions) *Node {
 	node.wire = wire
 	if node.sentinels = sentinels; sentinels != nil {
 		node.lane.recent = &lastReleases{}
-		sentinels.moved = func(master string) {
-			e.logger.Info("redis node has another master", "node", node.name, "master", master)
+		sentinels.moved = func(before, master string) {
+			if before != "" {
+				e.logger.Info("redis node has another master", "node", node.name, "master", master, "before", before)
+			}
 			node.lane.masterMoved()
 		}
 	}

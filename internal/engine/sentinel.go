@@ -35,8 +35,9 @@ type sentinels struct {
 	limit time.Duration
 	// pause is how long a sentinel that failed is left alone.
 	pause time.Duration
-	// moved is called, from a sentinel's goroutine, after another server has become the master.
-	moved func(master string)
+	// moved is called, from a sentinel's goroutine, after another server has become the master. Before is the one that was,
+	// empty if this is the first that is known.
+	moved func(before, master string)
 
 	life     context.Context
 	watchers sync.WaitGroup // they end with life
@@ -221,7 +222,7 @@ func (s *sentinels) unknown() *unknownMasterError {
 func (s *sentinels) hear(one *sentinel, said nomination, others []string, err error) {
 	s.mu.Lock()
 	one.heard, one.live, one.err = true, err == nil, err
-	moves := s.moves
+	moves, before := s.moves, s.master
 	if err == nil {
 		for _, address := range others {
 			if len(s.others) < maxSentinels && !slices.Contains(s.others, address) {
@@ -246,7 +247,7 @@ func (s *sentinels) hear(one *sentinel, said nomination, others []string, err er
 	moved, master := s.moves != moves, s.master
 	s.mu.Unlock()
 	if moved {
-		s.moved(master)
+		s.moved(before, master)
 	}
 }
 

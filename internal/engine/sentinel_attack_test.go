@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"runtime"
@@ -149,6 +150,24 @@ func TestSentinelsHaveOneConnectionOfANodeEach(t *testing.T) {
 			want = 1 // who is not named in the URL is not asked as long as who is answers
 		}
 		soonTrue(t, "each sentinel has one connection", func() bool { return clients(one) == want })
+	}
+}
+
+// The log tells of another master, and not of the first.
+func TestAnotherMasterIsLoggedOnce(t *testing.T) {
+	first, second := redistest.Start(t), redistest.Start(t)
+	var log strings.Builder
+	e := New(Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	m, s := namedMasterOf(t, e, 0, unhurried)
+	s.says(0, first.Addr(), 1)
+	_ = lockOn(t, m, "k").Release(t.Context())
+	s.says(0, second.Addr(), 2)
+	s.says(0, second.Addr(), 2)
+	_ = lockOn(t, m, "k").Release(t.Context())
+	e.Close()
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "another master") || !strings.Contains(text, second.Addr()) ||
+		!strings.Contains(text, "before="+first.Addr()) {
+		t.Errorf("the log says\n%s", text)
 	}
 }
 

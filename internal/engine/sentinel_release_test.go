@@ -13,7 +13,12 @@ import (
 // namedMaster is a mutex on a node of which the test says, by the sentinels that it returns, which server is the master.
 func namedMaster(t testing.TB, replicas int, settings Settings) (*Mutex, *sentinels) {
 	t.Helper()
-	e := New(Options{})
+	return namedMasterOf(t, New(Options{}), replicas, settings)
+}
+
+// namedMasterOf is the same of an engine, which is closed with the test.
+func namedMasterOf(t testing.TB, e *Engine, replicas int, settings Settings) (*Mutex, *sentinels) {
+	t.Helper()
 	t.Cleanup(func() { e.Close() })
 	node := e.AddNode(NodeOptions{
 		Redis: &redis.Options{}, Sentinel: &Sentinel{Master: "m"}, Replicas: replicas, Timeout: settings.NodeTimeout, PoolSize: 2,

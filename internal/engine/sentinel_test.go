@@ -18,7 +18,7 @@ import (
 // deafSentinels are n sentinels to whom nobody listens: the test says what they say.
 func deafSentinels(n int) *sentinels {
 	s := newSentinels(context.Background(), &Sentinel{Master: "m"}, &redis.Options{}, time.Second)
-	s.moved = func(string) {}
+	s.moved = func(_, _ string) {}
 	s.closed = true
 	for i := range n {
 		s.watched = append(s.watched, &sentinel{address: string(rune('a' + i)), doubted: make(chan struct{}, 1)})
