@@ -48,7 +48,7 @@ func (c *cluster) divert(from *member, k *call, r reply) (reply, bool) {
 		l := c.laneTo(m)
 		if code == "MOVED" {
 			c.slots[slotOf(k.question.key)].Store(l)
-		} else if pause == 0 {
+		} else {
 			k.asking, to = true, l
 		}
 	}
@@ -56,22 +56,27 @@ func (c *cluster) divert(from *member, k *call, r reply) (reply, bool) {
 	if pause > 0 {
 		c.paused++
 		time.AfterFunc(pause, func() {
-			c.route(k)
+			c.sendOn(k, to)
 			c.mu.Lock()
 			c.paused--
 			c.mu.Unlock()
 		})
 	}
 	c.mu.Unlock()
-	switch {
-	case pause > 0:
-	case to != nil:
-		to.ask(k)
-	default:
-		c.route(k)
+	if pause == 0 {
+		c.sendOn(k, to)
 	}
 	c.sentOn.Add(1) // see isQuiet
 	return r, true
+}
+
+// sendOn asks a call of a lane, or, if that is nil, of the master that serves its slot.
+func (c *cluster) sendOn(k *call, to *lane) {
+	if to != nil {
+		to.ask(k)
+		return
+	}
+	c.route(k)
 }
 
 // mayBeSentOn tells whether there is time for that, and counts it. It leaves so much of the budget that whoever waits hears

@@ -100,6 +100,31 @@ func TestQuestionWithTwoKeysWaitsUntilBothAreInOnePlace(t *testing.T) {
 	})
 }
 
+// A question that had to wait for its two keys to be in one place finds them at the target of a move that goes on for long.
+func TestQuestionThatWaitedIsAskedOfTheTargetOfAMoveThatDoesNotEnd(t *testing.T) {
+	simulateCluster(t, Settings{Fencing: true, FencingMemory: time.Hour}, func(t *testing.T, s *sim, c *simCluster) {
+		lock := s.acquire()
+		for _, ask := range []struct {
+			what string
+			op   func() error
+			want error
+		}{
+			{"extension", func() error { return lock.Extend(t.Context(), 20*time.Second) }, nil},
+			{"acquire", func() error { _, err := s.try(); return err }, ErrAlreadyLocked},
+		} {
+			to := (c.owners[slotOfK] + 1) % 3
+			c.begin(slotOfK, to)
+			c.moveLock(slotOfK)
+			time.AfterFunc(30*time.Millisecond, func() { c.move(slotOfK) })
+			if err := ask.op(); !errors.Is(err, ask.want) {
+				t.Errorf("%s: %v; want %v", ask.what, err, ask.want)
+			}
+			c.end(slotOfK)
+		}
+		s.letGo(lock)
+	})
+}
+
 func TestClusterThatIsDownIsNoQuorumThatPasses(t *testing.T) {
 	simulateCluster(t, Settings{MaxRetry: 20}, func(t *testing.T, s *sim, c *simCluster) {
 		c.with(func() { c.adrift = true })

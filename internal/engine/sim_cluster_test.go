@@ -169,6 +169,23 @@ func (c *simCluster) move(slot int) {
 	})
 }
 
+// moveLock moves the locks of a slot without their counters, which come with the next move.
+func (c *simCluster) moveLock(slot int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	from, target := c.members[c.owners[slot]], c.members[c.targets[slot]]
+	from.with(func(from *simNode) {
+		target.with(func(target *simNode) {
+			for key, k := range from.keys {
+				if slotOf(key) == slot {
+					target.keys[key] = k
+					delete(from.keys, key)
+				}
+			}
+		})
+	})
+}
+
 func (c *simCluster) end(slot int) {
 	c.move(slot)
 	c.mu.Lock()
