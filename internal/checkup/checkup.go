@@ -163,8 +163,9 @@ type Sentinel struct {
 
 // Cluster is what a Redis Cluster says of itself.
 type Cluster struct {
+	// State is ok or fail; empty if the user may not ask.
 	State string `json:"state"`
-	// Slots is how many of the 16384 have a master that works.
+	// Slots is how many of the 16384 have a master that works, or one at all if the user may not ask for the state.
 	Slots   int      `json:"slots"`
 	Masters []string `json:"masters"`
 	// Trouble is why nothing could be found out.
@@ -228,6 +229,8 @@ type resident struct {
 	// key is one that it may lock; literal says that it locks no other.
 	key     string
 	literal bool
+	// counter is the key of its fencing counter; empty without fencing.
+	counter string
 	// groups are indices of nodes.
 	groups [][]int
 }
@@ -242,6 +245,9 @@ func survey(mutexes []Mutex) facts {
 		}
 		template := parseTemplate(m.Key)
 		r := resident{Settings: m.Engine.Settings(), timeout: m.Engine.Timeout(), key: template.sample(), literal: template.literal()}
+		if r.Fencing {
+			r.counter = m.Engine.CounterKey(r.key)
+		}
 		var on []int
 		for _, group := range m.Engine.Groups() {
 			var members []int

@@ -130,7 +130,7 @@ func (j *judgement) rights() {
 	if absent := j.server.Absent; len(absent) > 0 {
 		severity := Warning
 		for _, r := range j.node.residents {
-			for _, n := range needs(r, j.node.replicas) {
+			for _, n := range needs(r, j.node) {
 				if n.needed && slices.Contains(absent, n.command[0]) {
 					severity = Error
 				}
@@ -214,8 +214,13 @@ func (j *judgement) keys() {
 			j.add(Error, "wrong-type", "see whose it is (TYPE, OBJECT IDLETIME), and delete it or use another key", of,
 				"the key %s holds no string, so nobody can lock it", odd.Key)
 		case "wrong-counter":
-			j.add(Error, "wrong-counter", "delete what stands there, or use another key", of,
-				"what stands at %s is no fencing counter", clean(engine.CounterKey(odd.Key)))
+			counter := ""
+			for i := range j.node.residents {
+				if r := &j.node.residents[i]; of(r) {
+					counter = r.counter
+				}
+			}
+			j.add(Error, "wrong-counter", "delete what stands there, or use another key", of, "what stands at %s is no fencing counter", clean(counter))
 		case "no-expiration":
 			j.add(Warning, "no-expiration", "if nobody holds it any more, delete the key", of,
 				"the key %s never expires: it is locked until somebody deletes it", odd.Key)

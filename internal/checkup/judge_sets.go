@@ -194,8 +194,9 @@ const unknownMaster = "the sentinels know no master by this name"
 // judgeCluster tells whether a cluster is whole; fatal says that nothing is known of it.
 func judgeCluster(n *node) (findings []Finding, fatal bool) {
 	c := n.Cluster
+	severity := Error
 	add := func(code, hint, format string, args ...any) {
-		findings = append(findings, Finding{Severity: Error, Code: code, Node: n.Name, Mutexes: n.Mutexes, Message: fmt.Sprintf(format, args...), Hint: hint})
+		findings = append(findings, Finding{Severity: severity, Code: code, Node: n.Name, Mutexes: n.Mutexes, Message: fmt.Sprintf(format, args...), Hint: hint})
 	}
 	switch {
 	case c == nil || c.Trouble != nil:
@@ -207,6 +208,10 @@ func judgeCluster(n *node) (findings []Finding, fatal bool) {
 		return findings, true
 	case c.Slots < slots:
 		add("cluster-slots", "redis-cli --cluster check shows which; --cluster fix repairs", "%d of the cluster's %d slots have no master that works", slots-c.Slots, slots)
+	case c.State == "":
+		severity = Note
+		add("unread", "run the check with a user that has this right, which the mutexes themselves don't need",
+			"could not be read: the cluster's state (+cluster|info)")
 	case c.State != "ok":
 		add("cluster-down", "look at CLUSTER INFO and CLUSTER NODES", "the cluster's state is %s", c.State)
 	}

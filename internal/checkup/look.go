@@ -43,11 +43,11 @@ if KEYS[2] then
 end
 return {kind, start, digest, redis.call('pttl', KEYS[1]), string.sub(counter, 1, 32)}`
 
-// look reads what stands at a key.
-func look(ctx context.Context, client redis.UniversalClient, key string, fencing bool) (looked, error) {
+// look reads what stands at a key, and at its counter's unless that is empty.
+func look(ctx context.Context, client redis.UniversalClient, key, counterKey string) (looked, error) {
 	keys := []string{key}
-	if fencing {
-		keys = append(keys, engine.CounterKey(key))
+	if counterKey != "" {
+		keys = append(keys, counterKey)
 	}
 	answer, err := client.Eval(ctx, lookScript, keys).Slice()
 	if err != nil {

@@ -25,8 +25,8 @@ type need struct {
 }
 
 // needs are what a mutex asks of a server whose key is a sample. `mutexgen acl` prints them as a rule.
-func needs(r resident, replicas int) []need {
-	key, counter := r.key, engine.CounterKey(r.key)
+func needs(r resident, n *node) []need {
+	key, counter := r.key, r.counter
 	channel := engine.KeyChannel(key)
 	own := engine.EngineChannels + "x"
 	must := func(object string, command ...string) need { return need{command, object, true} }
@@ -34,9 +34,13 @@ func needs(r resident, replicas int) []need {
 	all := []need{
 		must(key, "set", key, "x", "px", "1"), must(key, "get", key), must(key, "del", key), must(key, "pttl", key),
 		must(key, "pexpire", key, "1"), must("", "eval", "return 1", "0"), must("", "evalsha", "x", "0"),
-		may(key, "mget", key), may(channel, "publish", channel, "x"), may(own, "publish", own, "x"),
-		may("", "pubsub", "numsub"), may(channel, "subscribe", channel), may(own, "subscribe", own),
-		may("", "unsubscribe"), may("", "ping"),
+		may(channel, "publish", channel, "x"), may(own, "publish", own, "x"),
+		may(channel, "subscribe", channel), may(own, "subscribe", own), may("", "unsubscribe"), may("", "ping"),
+	}
+	if n.Kind == "cluster" {
+		all = append(all, must("", "cluster", "slots"), must("", "asking"))
+	} else {
+		all = append(all, may(key, "mget", key), may("", "pubsub", "numsub"))
 	}
 	if r.Fencing || r.RestartGuard {
 		all = append(all, must("", "time"))
@@ -49,7 +53,7 @@ func needs(r resident, replicas int) []need {
 		birth := engine.BirthKey
 		all = append(all, must(birth, "get", birth), must(birth, "set", birth, "1"), may("", "info", "server"))
 	}
-	if replicas > 0 {
+	if n.replicas > 0 {
 		all = append(all, must("", "wait", "1", "1"))
 	}
 	return all
@@ -58,7 +62,7 @@ func needs(r resident, replicas int) []need {
 // name is the command as ACL rules write it: set, pubsub|numsub.
 func (n need) name() string {
 	switch n.command[0] {
-	case "pubsub", "info":
+	case "pubsub", "info", "cluster":
 		return n.command[0] + "|" + n.command[1]
 	}
 	return n.command[0]

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -115,11 +114,7 @@ func (s *scan) take(page []string, seen int, last bool) bool {
 
 // isOurs tells whether a key is no lock, but kept for locks: a fencing counter, or the birth key.
 func isOurs(key string) bool {
-	locked, isCounter := strings.CutSuffix(key, ":fence")
-	if isCounter && strings.HasPrefix(locked, "{") && strings.HasSuffix(locked, "}") {
-		return true
-	}
-	return key == engine.BirthKey || isCounter && engine.CounterKey(locked) == key
+	return key == engine.BirthKey || engine.IsCounterKey(key)
 }
 
 const (

@@ -103,7 +103,11 @@ func Look(ctx context.Context, m *engine.Mutex, keys []string) []Status {
 			*v = KeyVote{Node: clean(n.Name()), State: "unreachable", waiters: -1}
 			err := broken
 			if err == nil {
-				err = guarded(func() error { return v.ask(ctx, client, keys[at.status], settings.Fencing) })
+				key, counter := keys[at.status], ""
+				if settings.Fencing {
+					counter = m.CounterKey(key)
+				}
+				err = guarded(func() error { return v.ask(ctx, client, key, counter) })
 			}
 			if err != nil {
 				v.Error = troubleOf(err, secrets, timeout).Message
@@ -140,8 +144,8 @@ func connect(ctx context.Context, at *engine.Node, timeout time.Duration) (redis
 	return nil, &Trouble{Code: "sentinel-master", Message: unknownMaster}
 }
 
-func (v *KeyVote) ask(ctx context.Context, client redis.UniversalClient, key string, fencing bool) error {
-	l, err := look(ctx, client, key, fencing)
+func (v *KeyVote) ask(ctx context.Context, client redis.UniversalClient, key, counter string) error {
+	l, err := look(ctx, client, key, counter)
 	if err != nil {
 		return err
 	}

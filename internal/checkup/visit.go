@@ -165,7 +165,7 @@ func (v *visitor) rights(ctx context.Context) error {
 	var by []string
 	var words []any
 	for _, r := range v.node.residents[:min(len(v.node.residents), mostLooked)] {
-		for _, n := range needs(r, v.node.replicas) {
+		for _, n := range needs(r, v.node) {
 			asked, by = append(asked, n), append(by, r.Name)
 			words = append(words, len(n.command))
 			for _, word := range n.command {
@@ -222,7 +222,7 @@ func (v *visitor) keys(ctx context.Context) error {
 			continue
 		}
 		looked[r.key] = true
-		l, err := look(ctx, v.client, r.key, r.Fencing)
+		l, err := look(ctx, v.client, r.key, r.counter)
 		if err != nil && !isReply(err) {
 			return err
 		}

@@ -143,7 +143,8 @@ func (n *node) askCluster(ctx context.Context, timeout time.Duration) *Cluster {
 
 func (c *Cluster) ask(ctx context.Context, client *redis.Client, addr string) error {
 	info, err := client.ClusterInfo(ctx).Result()
-	if err != nil {
+	unread := err != nil && isReply(err) && strings.HasPrefix(err.Error(), "NOPERM") // which locks don't need either
+	if err != nil && !unread {
 		return err
 	}
 	for line := range strings.SplitSeq(info, "\n") {
@@ -161,6 +162,9 @@ func (c *Cluster) ask(ctx context.Context, client *redis.Client, addr string) er
 	}
 	asked, _, _ := net.SplitHostPort(addr)
 	for _, r := range ranges {
+		if unread {
+			c.Slots = min(c.Slots+slotsOf(r), slots)
+		}
 		at, ok := masterOf(r, asked)
 		if ok && !slices.Contains(c.Masters, at) && len(c.Masters) < mostMasters {
 			c.Masters = append(c.Masters, at)
@@ -168,6 +172,20 @@ func (c *Cluster) ask(ctx context.Context, client *redis.Client, addr string) er
 	}
 	slices.Sort(c.Masters)
 	return nil
+}
+
+// slotsOf is how many slots a range has, in the answer to CLUSTER SLOTS.
+func slotsOf(r any) int {
+	parts, _ := r.([]any)
+	if len(parts) < 2 {
+		return 0
+	}
+	first, isFirst := parts[0].(int64)
+	last, isLast := parts[1].(int64)
+	if !isFirst || !isLast || first < 0 || last < first || last >= slots {
+		return 0
+	}
+	return int(last-first) + 1
 }
 
 // masterOf is the address of a range's master, in the answer to CLUSTER SLOTS: first slot, last slot, master, replicas. Without

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,8 +20,22 @@ const (
 	EngineChannels = "mutexgen:engine:"
 )
 
-// CounterKey is the key of the fencing counter of a lock's key.
-func CounterKey(key string) string { return counterKey(key) }
+// CounterKey is the key of the fencing counter of a key of the mutex.
+func (m *Mutex) CounterKey(key string) string {
+	if slices.ContainsFunc(m.group(key), func(n *Node) bool { return n.cluster != nil }) {
+		return clusterCounterKey(key)
+	}
+	return counterKey(key)
+}
+
+// IsCounterKey tells whether a key can be that of a fencing counter.
+func IsCounterKey(key string) bool {
+	if locked, ok := strings.CutSuffix(key, ":fence"); ok {
+		return strings.HasPrefix(locked, "{") && strings.HasSuffix(locked, "}") || counterKey(locked) == key
+	}
+	end := strings.LastIndex(key, ":fence:")
+	return end > 0 && clusterCounterKey(key[:end]) == key
+}
 
 // KeyChannel is the channel on which releases of a key are told.
 func KeyChannel(key string) string { return "mutexgen:key:" + key }

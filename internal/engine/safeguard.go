@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -57,10 +56,7 @@ func (s Settings) safeguard() safeguard {
 func (m *Mutex) safeguardOf(key string) safeguard {
 	guard := m.safeguard
 	if m.settings.Fencing {
-		guard.counter = counterKey(key)
-		if slices.ContainsFunc(m.group(key), func(n *Node) bool { return n.cluster != nil }) {
-			guard.counter = clusterCounterKey(key)
-		}
+		guard.counter = m.CounterKey(key)
 	}
 	return guard
 }
