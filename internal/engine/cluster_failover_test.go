@@ -125,6 +125,24 @@ func clusterIsFoundByTheOneSeedThatLives(t *testing.T) {
 	}
 }
 
+// Servers close connections that are idle for long, if they are told to, and the map's are.
+func mapIsToldWhereServersHadClosedTheConnectionForIt(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 10*time.Second)
+	m := clusterMutex(t, Options{}, Settings{}, c.Addrs()...)
+	for _, member := range m.groups[0][0].cluster.members {
+		for _, when := range []string{"at first", "after that"} {
+			if ranges, err := member.transport.slots(t.Context()); err != nil || len(ranges) == 0 {
+				t.Errorf("%s, %s: %v, %v", member.addr, when, ranges, err)
+			}
+			for _, s := range c.Servers {
+				s.CLI("CLIENT", "KILL", "TYPE", "normal")
+			}
+			time.Sleep(2 * trusted) // for so long a connection isn't looked at
+		}
+	}
+}
+
 func clusterOfWhichNobodyLivesIsNoQuorumAndIsFoundLater(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, clusterNodeTimeout)

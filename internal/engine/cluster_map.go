@@ -255,7 +255,11 @@ func (w *memberWire) slots(ctx context.Context) (ranges []slotRange, err error) 
 	}()
 	// The end of ctx doesn't interrupt a read, and Close should not have to wait for it.
 	defer context.AfterFunc(ctx, w.guide.interrupt)()
-	answer, err := w.guide.client.Do(ctx, "cluster", "slots").Slice()
+	ask := func() ([]any, error) { return w.guide.client.Do(ctx, "cluster", "slots").Slice() }
+	answer, err := ask()
+	if isStale(err) { // it was idle for too long for the server
+		answer, err = ask()
+	}
 	if isReply(err) && !noPermission(err) && hasCode(err, "ERR") {
 		return nil, &standaloneError{err}
 	}

@@ -191,6 +191,7 @@ func TestCluster(t *testing.T) {
 		"held lock outlives a failover":                                            heldLockOutlivesAFailover,
 		"release is owed by whoever serves the slot in the end":                    releaseIsOwedByWhoeverServesTheSlotInTheEnd,
 		"cluster is found by the one seed that lives":                              clusterIsFoundByTheOneSeedThatLives,
+		"map is told where servers had closed the connection for it":               mapIsToldWhereServersHadClosedTheConnectionForIt,
 		"cluster of which nobody lives is no quorum and is found later":            clusterOfWhichNobodyLivesIsNoQuorumAndIsFoundLater,
 		"server without cluster mode is refused with a hint":                       serverWithoutClusterModeIsRefusedWithAHint,
 		"cluster nodes have no restart guard":                                      clusterNodesHaveNoRestartGuard,
