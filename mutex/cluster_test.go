@@ -105,6 +105,31 @@ func TestSeveralClustersMakeAQuorum(t *testing.T) {
 	release(t, next)
 }
 
+// Whoever is sent to a server by others must find its name in the certificate, not that of whom it asked.
+func TestCertificatesOfAClusterAreCheckedAgainstTheHostsThatItNames(t *testing.T) {
+	t.Parallel()
+	authority := redistest.NewAuthority(t)
+	cert, key := authority.Certificate(0, "localhost")
+	s := redistest.StartTLSWith(t, authority, cert, key, "--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-announce-hostname", "localhost")
+	if answer := s.CLI("CLUSTER", "ADDSLOTSRANGE", "0", "16383"); answer != "OK" {
+		t.Fatal(answer)
+	}
+	eventually(t, "the cluster is well", func() bool { return strings.Contains(s.CLI("CLUSTER", "INFO"), "cluster_state:ok") })
+	seed := "rediss+cluster://" + strings.Replace(s.TLSAddr(), "127.0.0.1", "localhost", 1) + "?ca_file=" + authority.File
+	_, err := at(open(t, on(seed)), "k").AcquireLock(t.Context())
+	wantError(t, err, mutex.ErrNoQuorum)
+	wantText(t, err, "127.0.0.1", "server_name")
+
+	release(t, acquire(t, at(open(t, on(seed+"&server_name=localhost")), "k")))
+	_, err = at(open(t, on(seed+"&server_name=elsewhere")), "k").AcquireLock(t.Context())
+	wantText(t, err, "elsewhere")
+
+	if answer := s.CLI("CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname"); answer != "OK" {
+		t.Fatal(answer)
+	}
+	release(t, acquire(t, at(open(t, on(seed)), "k")))
+}
+
 func TestClusterWithTLS(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)
