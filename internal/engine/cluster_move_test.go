@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -119,6 +121,71 @@ func locksAreGotExtendedAndReleasedInTheMiddleOfAMove(t *testing.T) {
 	if keys := c.Keys(); len(keys) > 0 {
 		t.Errorf("the cluster still has %q", keys)
 	}
+}
+
+// A vote needs a replica's acknowledgement at both of the two masters, also where a question is preceded by ASKING.
+func replicasAcknowledgeWhereverTheSlotIsThatMoves(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 10*time.Second)
+	for name, fencing := range map[string]bool{"plain": false, "with fencing": true} {
+		settings := Settings{Fencing: fencing, FencingMemory: time.Minute, Renew: true, Expiration: 5 * time.Second}
+		m := replicatedClusterMutex(t, 1, Options{}, settings, c.Addrs()...)
+		key := c.KeyAt(0, name)
+		slot := c.Slot(key)
+		lock := held(t, m, key, AcquireOptions{})
+		move := c.BeginMove(slot, c.OtherMaster(slot))
+		for _, where := range []string{"where the key was", "where it went"} {
+			if err := lock.Extend(t.Context(), 20*time.Second); err != nil {
+				t.Errorf("%s: extension %s: %v", name, where, err)
+			}
+			_, err := m.Acquire(t.Context(), key, AcquireOptions{})
+			wantError(t, err, ErrAlreadyLocked)
+			move.Keys()
+		}
+		if err := lock.Release(t.Context()); err != nil {
+			t.Errorf("%s: release: %v", name, err)
+		}
+		if !fencing { // else the key and its counter are in two places until the move has ended
+			if err := held(t, m, key, AcquireOptions{}).Release(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		move.End()
+
+		other := replicatedClusterMutex(t, 1, Options{}, settings, c.Addrs()...)
+		load := contend(t, 4, []string{key, c.KeyAt(2, "far")}, m, other)
+		for range 4 {
+			move := c.BeginMove(slot, c.OtherMaster(slot))
+			time.Sleep(30 * time.Millisecond)
+			move.Keys()
+			time.Sleep(20 * time.Millisecond)
+			move.End()
+			load.wantProgress(5*time.Second, load.keys...)
+		}
+		load.end()
+		if n := load.failures(); n > 0 {
+			t.Errorf("%s: %d errors, the last ones %s", name, n, load.lastFailures())
+		}
+	}
+
+	// The first master loses its replica, and with it its vote; the others keep theirs.
+	c.Servers[3].Kill()
+	m := replicatedClusterMutex(t, 1, Options{}, Settings{NodeTimeout: 500 * time.Millisecond}, c.Addrs()...)
+	alone := ""
+	for i := 0; alone == ""; i++ {
+		if key := fmt.Sprint("alone:", i); c.Master(c.Slot(key)) == c.Servers[0] {
+			alone = key
+		}
+	}
+	_, err := m.Acquire(t.Context(), alone, AcquireOptions{})
+	wantError(t, err, ErrNoQuorum)
+	if !strings.Contains(err.Error(), "acknowledged by 0 of the 1 replicas") {
+		t.Errorf("error %q does not say why", err)
+	}
+	if err := held(t, m, c.KeyAt(2, "far"), AcquireOptions{}).Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "what was not acknowledged is gone", func() bool { return c.Owner(alone) == "" })
 }
 
 // Acquires are cancelled at any moment while their slot moves: what they may have set is released wherever it is by then.

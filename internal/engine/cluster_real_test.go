@@ -21,6 +21,12 @@ const clusterNodeTimeout = 2 * time.Second
 // clusterMutex is a mutex on a cluster, in an engine of its own that ends with the test, and whose seeds these are.
 func clusterMutex(t testing.TB, options Options, settings Settings, seeds ...string) *Mutex {
 	t.Helper()
+	return replicatedClusterMutex(t, 0, options, settings, seeds...)
+}
+
+// replicatedClusterMutex is one that waits for so many replicas.
+func replicatedClusterMutex(t testing.TB, replicas int, options Options, settings Settings, seeds ...string) *Mutex {
+	t.Helper()
 	e := New(options)
 	t.Cleanup(func() { e.Close() })
 	settings.Name = "Test"
@@ -35,7 +41,7 @@ func clusterMutex(t testing.TB, options Options, settings Settings, seeds ...str
 		settings.RetryInterval, settings.RetryJitter = 20*time.Millisecond, 10*time.Millisecond
 	}
 	m, err := e.NewMutex(settings, [][]*Node{{e.AddNode(NodeOptions{
-		Redis: &redis.Options{}, Cluster: seeds, Timeout: settings.NodeTimeout, PoolSize: 2, ReconnectionInterval: 100 * time.Millisecond,
+		Redis: &redis.Options{}, Cluster: seeds, Replicas: replicas, Timeout: settings.NodeTimeout, PoolSize: 2, ReconnectionInterval: 100 * time.Millisecond,
 	})}})
 	if err != nil {
 		t.Fatal(err)
@@ -185,6 +191,7 @@ func TestCluster(t *testing.T) {
 		"slot that moves to and fro under load makes no two holders and no errors": slotThatMovesToAndFroUnderLoadMakesNoTwoHoldersAndNoErrors,
 		"tokens grow and renewals go on while a slot moves":                        tokensGrowAndRenewalsGoOnWhileASlotMoves,
 		"locks are got extended and released in the middle of a move":              locksAreGotExtendedAndReleasedInTheMiddleOfAMove,
+		"replicas acknowledge wherever the slot is that moves":                     replicasAcknowledgeWhereverTheSlotIsThatMoves,
 		"acquires cancelled while their slot moves leave nothing":                  acquiresCancelledWhileTheirSlotMovesLeaveNothing,
 		"close while a slot moves ends everything":                                 closeWhileASlotMovesEndsEverything,
 		"work goes on when a master is killed and its replica takes over":          workGoesOnWhenAMasterIsKilledAndItsReplicaTakesOver,
