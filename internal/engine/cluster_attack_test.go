@@ -98,6 +98,14 @@ func clusterUserNeedsTheseRightsOnly(t *testing.T) {
 	if !strings.Contains(err.Error(), "NOPERM") || !strings.Contains(err.Error(), "mutexgen acl") {
 		t.Errorf("error %q does not tell which right is missing, and who knows", err)
 	}
+	m = as(strings.Replace(clusterRights, " +asking", "", 1), Settings{MaxRetry: 3})
+	move := c.BeginMove(c.Slot(key), c.OtherMaster(c.Slot(key)))
+	_, err = m.Acquire(t.Context(), key, AcquireOptions{})
+	wantError(t, err, ErrNoQuorum)
+	if !strings.Contains(err.Error(), "'asking'") || !strings.Contains(err.Error(), "mutexgen acl") {
+		t.Errorf("error %q does not tell which right is missing, and who knows", err)
+	}
+	move.End()
 	m = userMutex(t, c, "locks", "wrong", Settings{MaxRetry: 3})
 	_, err = m.Acquire(t.Context(), key, AcquireOptions{})
 	wantError(t, err, ErrNoQuorum)

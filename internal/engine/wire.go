@@ -238,6 +238,9 @@ func (w *wireSender) hear(sent error) {
 			continue
 		}
 		if err := command.Err(); err != nil && (!errors.Is(err, redis.Nil) || calls[0].question.op != read) {
+			if calls[0].asking && hasCode(err, "MOVED") && w.commands[i-1].Err() != nil {
+				err = w.commands[i-1].Err() // that the server was not let know that it is meant
+			}
 			fill(calls, w.refused(interpretError(err, false)))
 			continue
 		}
