@@ -185,6 +185,37 @@ func (w *lockedWriter) Write(p []byte) (int, error) {
 	return w.b.Write(p)
 }
 
+func clusterThatIsBeingSetUpIsNoQuorumAndIsUsedOnceItIsReady(t *testing.T) {
+	t.Parallel()
+	servers := redistest.StartN(t, 2, "--cluster-enabled", "yes")
+	m := clusterMutex(t, Options{}, Settings{NodeTimeout: 300 * time.Millisecond}, servers[0].Addr(), servers[1].Addr())
+	refused := func(why string) {
+		t.Helper()
+		_, err := m.Acquire(t.Context(), "k", AcquireOptions{}) // in slot 7629
+		wantError(t, err, ErrNoQuorum)
+		if !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "is still being set up") {
+			t.Errorf("error %q does not say %q, and what to do", err, why)
+		}
+	}
+	add := func(first, last string) {
+		t.Helper()
+		if answer := servers[0].CLI("CLUSTER", "ADDSLOTSRANGE", first, last); answer != "OK" {
+			t.Fatal(answer)
+		}
+		time.Sleep(150 * time.Millisecond) // for so long the map isn't asked for again
+	}
+	refused("no slot of the cluster is served")
+	add("0", "5000")
+	refused("no master of the cluster serves slot 7629")
+	add("5001", "10000")
+	refused("CLUSTERDOWN")
+	add("10001", "16383")
+	eventually(t, "the lock is had", func() bool {
+		lock, err := m.Acquire(t.Context(), "k", AcquireOptions{})
+		return err == nil && lock.Release(t.Context()) == nil
+	})
+}
+
 func serverWithoutClusterModeIsRefusedWithAHint(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

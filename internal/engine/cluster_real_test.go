@@ -200,6 +200,7 @@ func TestCluster(t *testing.T) {
 		"cluster is found by the one seed that lives":                              clusterIsFoundByTheOneSeedThatLives,
 		"map is told where servers had closed the connection for it":               mapIsToldWhereServersHadClosedTheConnectionForIt,
 		"cluster of which nobody lives is no quorum and is found later":            clusterOfWhichNobodyLivesIsNoQuorumAndIsFoundLater,
+		"cluster that is being set up is no quorum and is used once it is ready":   clusterThatIsBeingSetUpIsNoQuorumAndIsUsedOnceItIsReady,
 		"server without cluster mode is refused with a hint":                       serverWithoutClusterModeIsRefusedWithAHint,
 		"cluster nodes have no restart guard":                                      clusterNodesHaveNoRestartGuard,
 		"release wakes who waits at another member":                                releaseWakesWhoWaitsAtAnotherMember,

@@ -149,7 +149,7 @@ func hint(err error) string {
 	case errors.As(err, &standalone):
 		return "cluster mode is off on that server: use redis://, or rediss:// for TLS"
 	case errors.As(err, &unsettled):
-		return "the cluster is moving the key's slot, or has no master for it; CLUSTER INFO and CLUSTER SLOTS tell which"
+		return "the cluster is moving the key's slot, has no master for it, or is still being set up; CLUSTER INFO and CLUSTER SLOTS tell which"
 	case noPermission(err):
 		return "the server's user may not do this: go tool mutexgen acl prints the ACL rule that it needs"
 	case errors.As(err, &skewed):
