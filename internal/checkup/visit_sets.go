@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mutexgen/mutexgen/internal/engine"
 )
 
 // together calls f with every number below n at once, and returns when all calls have.
@@ -160,12 +162,11 @@ func (c *Cluster) ask(ctx context.Context, client *redis.Client, addr string) er
 	if err != nil {
 		return err
 	}
-	asked, _, _ := net.SplitHostPort(addr)
 	for _, r := range ranges {
-		if unread {
-			c.Slots = min(c.Slots+slotsOf(r), slots)
+		at, count, ok := masterOf(r, addr)
+		if ok && unread {
+			c.Slots = min(c.Slots+count, slots)
 		}
-		at, ok := masterOf(r, asked)
 		if ok && !slices.Contains(c.Masters, at) && len(c.Masters) < mostMasters {
 			c.Masters = append(c.Masters, at)
 		}
@@ -174,35 +175,9 @@ func (c *Cluster) ask(ctx context.Context, client *redis.Client, addr string) er
 	return nil
 }
 
-// slotsOf is how many slots a range has, in the answer to CLUSTER SLOTS.
-func slotsOf(r any) int {
-	parts, _ := r.([]any)
-	if len(parts) < 2 {
-		return 0
-	}
-	first, isFirst := parts[0].(int64)
-	last, isLast := parts[1].(int64)
-	if !isFirst || !isLast || first < 0 || last < first || last >= slots {
-		return 0
-	}
-	return int(last-first) + 1
-}
-
-// masterOf is the address of a range's master, in the answer to CLUSTER SLOTS: first slot, last slot, master, replicas. Without
-// a host it is the one that was asked.
-func masterOf(slots any, asked string) (addr string, ok bool) {
-	parts, _ := slots.([]any)
-	if len(parts) < 3 {
-		return "", false
-	}
-	master, _ := parts[2].([]any)
-	if len(master) < 2 {
-		return "", false
-	}
-	host, _ := master[0].(string)
-	port, ok := master[1].(int64)
-	if host == "" || host == "?" {
-		host = asked
-	}
-	return net.JoinHostPort(host, strconv.FormatInt(port, 10)), ok && clean(host) == host
+// masterOf reads a range in the answer to CLUSTER SLOTS of the server that was asked: the address of its master, and how many
+// slots it has.
+func masterOf(element any, asked string) (addr string, count int, ok bool) {
+	addr, count, ok = engine.ReadSlotRange(element, asked)
+	return addr, count, ok && clean(addr) == addr
 }

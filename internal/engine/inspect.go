@@ -37,6 +37,13 @@ func IsCounterKey(key string) bool {
 	return end > 0 && clusterCounterKey(key[:end]) == key
 }
 
+// ReadSlotRange reads a range in the answer to CLUSTER SLOTS of the server that was asked, host and port: the address of its
+// master, and how many slots it has.
+func ReadSlotRange(element any, asked string) (master string, count int, ok bool) {
+	r, ok := readRange(element, asked)
+	return r.master, r.last - r.first + 1, ok
+}
+
 // KeyChannel is the channel on which releases of a key are told.
 func KeyChannel(key string) string { return "mutexgen:key:" + key }
 
