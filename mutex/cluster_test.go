@@ -130,6 +130,34 @@ func TestCertificatesOfAClusterAreCheckedAgainstTheHostsThatItNames(t *testing.T
 	release(t, acquire(t, at(open(t, on(seed)), "k")))
 }
 
+func TestLocksOfAClusterWithTLSFollowTheirSlot(t *testing.T) {
+	t.Parallel()
+	authority := redistest.NewAuthority(t)
+	c, addrs := redistest.StartTLSCluster(t, authority, 10*time.Second)
+	url := "rediss+cluster://" + addrs[4] + "?ca_file=" + authority.File
+	set := open(t, with(fenced(on(url)), func(d *mutex.Definition) { d.Replicas = 1 }))
+	key := c.KeyAt(0, "key")
+	lock := acquire(t, at(set, key))
+	slot := c.Slot(key)
+	move := c.BeginMove(slot, c.OtherMaster(slot))
+	move.Keys()
+	if err := mutex.ExtendLock(t.Context(), lock, time.Minute); err != nil {
+		t.Errorf("where the key went: %v", err)
+	}
+	move.End()
+	release(t, lock)
+	next := acquire(t, at(set, key))
+	if next.Token() <= lock.Token() {
+		t.Errorf("after %d the token is %d", lock.Token(), next.Token())
+	}
+	release(t, next)
+	for _, f := range set.Check(t.Context()).Findings {
+		if strings.HasPrefix(f.Code, "tls") || f.Code == "unreachable" {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestClusterWithTLS(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)

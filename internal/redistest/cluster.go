@@ -21,6 +21,8 @@ type Cluster struct {
 	Servers []*Server
 	t       testing.TB
 	ids     map[*Server]string
+	// ports are those at which the servers reach one another.
+	ports map[*Server]int
 }
 
 // Masters and replicas of a cluster at first.
@@ -30,12 +32,48 @@ const clusterMasters, clusterReplicas = 3, 3
 // well. A member that doesn't answer for as long as nodeTimeout is taken to be dead. The args are every server's.
 func StartCluster(t testing.TB, nodeTimeout time.Duration, args ...string) *Cluster {
 	t.Helper()
-	args = append([]string{
+	c := newCluster(t)
+	for _, s := range StartN(t, clusterMasters+clusterReplicas, clusterArgs(nodeTimeout, args)...) {
+		c.add(s, s.port)
+	}
+	c.form()
+	return c
+}
+
+// StartTLSCluster is StartCluster with servers that speak TLS among each other, and at a second port of each.
+func StartTLSCluster(t testing.TB, a *Authority, nodeTimeout time.Duration, args ...string) (c *Cluster, tlsAddrs []string) {
+	t.Helper()
+	c = newCluster(t)
+	args = clusterArgs(nodeTimeout, append([]string{"--tls-cluster", "yes", "--tls-replication", "yes"}, args...))
+	for range clusterMasters + clusterReplicas {
+		s := StartTLS(t, a, args...)
+		c.add(s.Server, s.tlsPort)
+		tlsAddrs = append(tlsAddrs, s.TLSAddr())
+	}
+	c.form()
+	return c, tlsAddrs
+}
+
+func newCluster(t testing.TB) *Cluster {
+	return &Cluster{t: t, ids: make(map[*Server]string), ports: make(map[*Server]int)}
+}
+
+func clusterArgs(nodeTimeout time.Duration, more []string) []string {
+	return append([]string{
 		"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
 		"--cluster-node-timeout", strconv.FormatInt(nodeTimeout.Milliseconds(), 10),
 		"--repl-diskless-sync-delay", "0", "--repl-diskless-load", "swapdb",
-	}, args...)
-	c := &Cluster{t: t, Servers: StartN(t, clusterMasters+clusterReplicas, args...), ids: make(map[*Server]string)}
+	}, more...)
+}
+
+func (c *Cluster) add(s *Server, port int) {
+	c.Servers = append(c.Servers, s)
+	c.ports[s] = port
+}
+
+// form makes a cluster of the servers.
+func (c *Cluster) form() {
+	c.t.Helper()
 	first := c.Servers[0]
 	for i, s := range c.Servers {
 		c.ids[s] = s.CLI("CLUSTER", "MYID")
@@ -44,7 +82,7 @@ func StartCluster(t testing.TB, nodeTimeout time.Duration, args ...string) *Clus
 			c.ok(s, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/clusterMasters), strconv.Itoa((i+1)*slots/clusterMasters-1))
 		}
 		if s != first {
-			c.ok(s, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(first.port))
+			c.ok(s, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(c.ports[first]))
 		}
 	}
 	c.until("every member knows the others", func(s *Server) bool {
@@ -55,7 +93,6 @@ func StartCluster(t testing.TB, nodeTimeout time.Duration, args ...string) *Clus
 		c.ok(replica, "CLUSTER", "REPLICATE", c.ids[c.Servers[i]])
 	}
 	c.WaitHealthy()
-	return c
 }
 
 // slots is how many a cluster has.
@@ -126,7 +163,7 @@ func (c *Cluster) WaitReplicated() {
 		replication := s.CLI("INFO", "replication")
 		n, _ = strconv.Atoi(infoField(replication, "master_repl_offset"))
 		if infoField(replication, "role") == "master" {
-			return strconv.Itoa(s.port), n, true
+			return strconv.Itoa(c.ports[s]), n, true
 		}
 		return infoField(replication, "master_port"), n, false
 	}
@@ -271,7 +308,7 @@ func (m *Move) Keys() {
 			return
 		}
 		for _, key := range keys {
-			answer := m.from.CLI("MIGRATE", "127.0.0.1", strconv.Itoa(m.to.port), key.text, "0", "5000")
+			answer := m.from.CLI("MIGRATE", "127.0.0.1", strconv.Itoa(m.c.ports[m.to]), key.text, "0", "5000")
 			if answer != "OK" && answer != "NOKEY" {
 				m.c.t.Fatalf("redis cluster: MIGRATE %q: %s", key.text, answer)
 			}
