@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 	if !given {
 		_ = flag.Set("test.parallel", "8")
 	}
-	goleak.VerifyTestMain(m)
+	// redlock-go cannot be closed: its connections' keepers stay.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/go-redis/redis/v8/internal/pool.(*ConnPool).reaper"))
 }
 
 // everybody is every library that locks as we do.

@@ -205,19 +205,6 @@ var RedlockEx = recipe{
 
 func redlockExKey(name string) string { return "redlock_ex-" + name }
 
-// RedlockGo is redlock-go v3.0.0.
-var RedlockGo = recipe{
-	owner: func() string { return base64.StdEncoding.EncodeToString(random(16)) },
-	acquire: func(key, owner string, expiration time.Duration) []any {
-		if expiration%time.Second != 0 {
-			return []any{"set", key, owner, "px", expiration.Milliseconds(), "nx"}
-		}
-		return []any{"set", key, owner, "ex", seconds(expiration), "nx"}
-	},
-	release: func(key, owner string) []any { return []any{"EVAL", compareAndDelete, 1, key, owner} },
-	tries:   10,
-}.library(Library{Name: "redlock-go v3.0.0 (replayed)", Quorum: true, Tells: true})
-
 // random returns n random bytes.
 func random(n int) []byte {
 	b := make([]byte, n)
