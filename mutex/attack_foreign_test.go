@@ -29,7 +29,7 @@ const setAllUnlessAnyExists = `for _, key in ipairs(KEYS) do if redis.call("exis
 for _, key in ipairs(KEYS) do redis.call("set", key, ARGV[1], "PX", ARGV[2]) end
 return #KEYS`
 
-// A script equal in effect to what bsm/redislock sends.
+// A script equal in effect to what other versions of bsm/redislock than 0.9 send.
 const setManyThenExpire = `if redis.call("msetnx", KEYS[1], ARGV[1]) == 0 then return false end
 redis.call("pexpire", KEYS[1], ARGV[2])
 return redis.status_reply("OK")`
@@ -50,7 +50,8 @@ var foreigners = []foreign{
 	{"node-redlock 4", []string{"EVAL", setAllUnlessAnyExists, "1", "K", "V", "60000"}, "n", "1", "0"},
 	{"node-redlock 5", []string{"EVAL", setAllUnlessAnyExists, "2", "K", "Kother", "V", "60000"}, "n", "2", "0"},
 	{"redsync v4", strings.Fields("SET K V NX PX 8000"), "n", "OK", "(nil)"},
-	{"bsm/redislock", []string{"EVAL", setManyThenExpire, "1", "K", "V", "60000"}, "n", "OK", "(nil)"},
+	{"bsm/redislock, other versions", []string{"EVAL", setManyThenExpire, "1", "K", "V", "60000"}, "n", "OK", "(nil)"},
+	{"bsm/redislock 0.9", strings.Fields("SET K V NX PX 60000"), "n", "OK", "(nil)"},
 	{"redis-py", strings.Fields("SET K V NX PX 60000"), "n", "OK", "(nil)"},
 	{"python-redis-lock", strings.Fields("SET K V NX EX 60"), "lock:n", "OK", "(nil)"},
 	{"RedLock.net, pottery", strings.Fields("SET K V NX PX 60000"), "redlock:n", "OK", "(nil)"},
