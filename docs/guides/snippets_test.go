@@ -148,24 +148,6 @@ func (c *compiler) generate(definitions string) error {
 	return err
 }
 
-// notYet tells whether definitions need what this version refuses: then they are looked at from the version on that has it.
-func notYet(definitions string) bool {
-	for use, probe := range map[string]string{
-		`redis\+sentinel:`: "url: redis+sentinel://a,b,c/m",
-		`redis\+cluster:`:  "url: redis+cluster://a,b,c",
-		`replicas: [1-9]`:  "url: redis://a\n    replicas: 1",
-		`ca_file=`:         "url: rediss://a?ca_file=b",
-	} {
-		if !regexp.MustCompile(use).MatchString(definitions) {
-			continue
-		}
-		if file, _ := definition.Parse("mutexes.yaml", []byte("version: 1\nmutexes:\n  - name: A\n    "+probe+"\n")); file == nil {
-			return true
-		}
-	}
-	return false
-}
-
 // TestEverySnippetCompiles generates code from each mutexes.yaml of the guides, of which nothing is to be said, and compiles
 // what Go follows it in its section.
 func TestEverySnippetCompiles(t *testing.T) {
@@ -177,10 +159,6 @@ func TestEverySnippetCompiles(t *testing.T) {
 			for _, b := range s.blocks {
 				switch b.language {
 				case "yaml":
-					if notYet(b.code) {
-						t.Logf("%s: %s: not in this version:\n%s", page, s.title, b.code)
-						continue
-					}
 					if err := c.generate(b.code); err != nil {
 						t.Fatalf("%s: %s: %v\n%s", page, s.title, err, b.code)
 					}
