@@ -28,6 +28,23 @@ func (s *Set) Status(ctx context.Context, name string, keys ...string) ([]Status
 	return checkup.Look(ctx, o.engine, keys), nil
 }
 
+// Place is a mutex of a Set, by its name, at a key.
+type Place struct{ Mutex, Key string }
+
+// StatusAt is Status at several places, in their order. All nodes are asked at once, whichever mutexes they are of: one that
+// hangs holds up no answer of the others.
+func (s *Set) StatusAt(ctx context.Context, places ...Place) ([]Status, error) {
+	all := make([]checkup.Place, len(places))
+	for i, p := range places {
+		o, err := s.named(p.Mutex)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = checkup.Place{Engine: o.engine, Key: p.Key}
+	}
+	return checkup.LookAt(ctx, all), nil
+}
+
 // Scan lists keys that are locked now, or were a moment ago, of a mutex with key parameters: at most limit of them, in order.
 // More says that there may be others. It asks the nodes with SCAN, which costs them work in proportion to all the keys that
 // they have. Of nodes that can't be asked the error tells; the keys of the others come with it.

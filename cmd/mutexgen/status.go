@@ -6,8 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mutexgen/mutexgen/internal/checkup"
@@ -112,12 +114,9 @@ type question struct {
 	set     *mutex.Set
 	scan    int
 	one     bool // one key was asked for
-	literal []located
+	literal []mutex.Place
 	keyed   []*definition.Mutex
 }
-
-// located is a mutex at a key.
-type located struct{ name, key string }
 
 // ask finds out what the words ask for. It returns exitOK unless they are wrong usage.
 func (i *invocation) ask(q *question, file *definition.File, words []string) int {
@@ -129,7 +128,7 @@ func (i *invocation) ask(q *question, file *definition.File, words []string) int
 				continue
 			}
 			key, _ := renderKey(m, nil) // which a key without parameters can't fail
-			q.literal = append(q.literal, located{m.Name, key})
+			q.literal = append(q.literal, mutex.Place{Mutex: m.Name, Key: key})
 		}
 		return exitOK
 	}
@@ -152,7 +151,7 @@ func (i *invocation) ask(q *question, file *definition.File, words []string) int
 			return i.misused(err, "call it as: "+callOf(m)+"; -scan 100 finds the keys that are locked")
 		}
 		q.one = true
-		q.literal = append(q.literal, located{m.Name, key})
+		q.literal = append(q.literal, mutex.Place{Mutex: m.Name, Key: key})
 		return exitOK
 	}
 	hint := "there are: " + names(all)
@@ -234,39 +233,48 @@ type unseen struct {
 	Error string `json:"error,omitempty"`
 }
 
-// answer looks.
+// answer looks, first for keys and then at all of them at once. To look for keys may take half of the time: a node that
+// hangs takes all that it is given.
 func (q *question) answer(ctx context.Context) (answer, error) {
-	a := answer{Mutexes: []mutex.Status{}, one: q.one}
-	for _, l := range q.literal {
-		one, err := q.set.Status(ctx, l.name, l.key)
-		if err != nil {
-			return a, err
-		}
-		a.Mutexes = append(a.Mutexes, one...)
+	a := answer{one: q.one}
+	places := slices.Clone(q.literal)
+	scanning, cancel := ctx, func() {}
+	if end, ok := ctx.Deadline(); ok {
+		scanning, cancel = context.WithTimeout(ctx, time.Until(end)/2)
 	}
-	for _, m := range q.keyed {
-		if q.scan == 0 {
-			a.Keyed = append(a.Keyed, unseen{Mutex: m.Name, Ask: callOf(m)})
-			continue
+	defer cancel()
+	type scanned struct {
+		keys []string
+		more bool
+		err  error
+	}
+	scans := make([]scanned, len(q.keyed))
+	var scanners sync.WaitGroup
+	for at, m := range q.keyed {
+		if q.scan > 0 {
+			scanners.Go(func() {
+				s := &scans[at]
+				s.keys, s.more, s.err = q.set.Scan(scanning, m.Name, q.scan)
+			})
 		}
-		keys, more, err := q.set.Scan(ctx, m.Name, q.scan)
-		if more || err != nil {
-			u := unseen{Mutex: m.Name, Ask: callOf(m), More: more}
-			if err != nil {
-				u.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	scanners.Wait()
+	for at, m := range q.keyed {
+		s := scans[at]
+		if q.scan == 0 || s.more || s.err != nil {
+			u := unseen{Mutex: m.Name, Ask: callOf(m), More: s.more}
+			if s.err != nil {
+				u.Error = strings.ReplaceAll(s.err.Error(), "\n", "; ")
 			}
 			a.Keyed = append(a.Keyed, u)
 		}
-		if len(keys) == 0 {
-			continue
+		for _, key := range s.keys {
+			places = append(places, mutex.Place{Mutex: m.Name, Key: key})
 		}
-		found, err := q.set.Status(ctx, m.Name, keys...)
-		if err != nil {
-			return a, err
-		}
-		a.Mutexes = append(a.Mutexes, found...)
 	}
-	return a, nil
+	var err error
+	a.Mutexes, err = q.set.StatusAt(ctx, places...)
+	return a, err
 }
 
 // exit is exitFound if of some mutex it could not be told who holds it.

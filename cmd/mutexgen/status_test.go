@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -290,5 +291,29 @@ func TestWatchLooksAgainUntilItIsInterrupted(t *testing.T) {
 	begin := time.Now()
 	if code := e.run([]string{"status", "-watch", "1h", "-timeout", "1m"}); code != 0 || time.Since(begin) > 10*time.Second {
 		t.Errorf("exit code %d after %v", code, time.Since(begin))
+	}
+}
+
+func TestANodeThatHangsHidesNothingOfTheOthers(t *testing.T) {
+	s, servers := onServers(t)
+	for _, server := range servers {
+		server.CLI("SET", "report:nightly", "x", "PX", "60000")
+		server.CLI("SET", "account:7:open", "x", "PX", "60000")
+	}
+	s.write("mutexes.yaml", onThree+"  - name: Second\n    servers: [\"${A}\", \"${B}\", \"${C}\"]\n    key: second\n")
+	servers[2].Pause()
+	a, code := s.held("-timeout", "1500ms", "-scan", "10")
+	states := make(map[string]string)
+	for _, m := range a.Mutexes {
+		states[m.Key] = string(m.State)
+	}
+	if want := map[string]string{"report:nightly": "held", "second": "free", "account:7:open": "held"}; !maps.Equal(states, want) {
+		t.Errorf("the states are %v; want %v", states, want)
+	}
+	if len(a.Keyed) != 1 || !strings.Contains(a.Keyed[0].Error, "no answer within 7") || code != 1 { // not all keys are known
+		t.Errorf("exit code %d, %+v", code, a.Keyed)
+	}
+	if a, code := s.held("-timeout", "500ms"); code != 0 || len(a.Mutexes) != 2 {
+		t.Errorf("exit code %d, %+v", code, a.Mutexes)
 	}
 }

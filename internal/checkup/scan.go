@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -19,7 +20,11 @@ func Scan(ctx context.Context, m Mutex, limit int) (keys []string, more bool, er
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	ctx, cancel := context.WithTimeout(ctx, longest)
+	timeout := longest
+	if end, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, max(time.Until(end), time.Millisecond))
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	limit = max(limit, 0)
 	template := parseTemplate(m.Key)
@@ -36,8 +41,8 @@ func Scan(ctx context.Context, m Mutex, limit int) (keys []string, more bool, er
 	errs := make([]error, len(nodes))
 	together(len(nodes), func(i int) {
 		scans[i] = scan{glob: template.glob(), fits: fits, limit: limit, found: make(map[string]bool)}
-		if err := guarded(func() error { return scans[i].node(ctx, nodes[i]) }); err != nil {
-			errs[i] = &ScanError{Node: clean(nodes[i].Name()), Trouble: *troubleOf(err, newNode(nodes[i]).secrets, longest)}
+		if err := guarded(func() error { return scans[i].node(ctx, nodes[i], timeout) }); err != nil {
+			errs[i] = &ScanError{Node: clean(nodes[i].Name()), Trouble: *troubleOf(err, newNode(nodes[i]).secrets, timeout)}
 		}
 	})
 	all := make(map[string]bool)
@@ -68,8 +73,8 @@ type scan struct {
 	unfinished bool
 }
 
-func (s *scan) node(ctx context.Context, n *engine.Node) error {
-	client, err := connect(ctx, n, longest)
+func (s *scan) node(ctx context.Context, n *engine.Node, timeout time.Duration) error {
+	client, err := connect(ctx, n, timeout)
 	if err != nil {
 		return err
 	}

@@ -65,8 +65,24 @@ type KeyVote struct {
 	waiters int
 }
 
-// Look tells who holds a mutex at keys, by one connection to each node concerned. It returns soon after ctx has ended.
+// Place is a mutex at a key.
+type Place struct {
+	Engine *engine.Mutex
+	Key    string
+}
+
+// Look is LookAt of keys of one mutex.
 func Look(ctx context.Context, m *engine.Mutex, keys []string) []Status {
+	places := make([]Place, len(keys))
+	for i, key := range keys {
+		places[i] = Place{m, key}
+	}
+	return LookAt(ctx, places)
+}
+
+// LookAt tells who holds mutexes at keys, by one connection to each node concerned. All nodes are asked at once: one that
+// hangs holds up no answer of the others. It returns soon after ctx has ended.
+func LookAt(ctx context.Context, places []Place) []Status {
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -76,19 +92,18 @@ func Look(ctx context.Context, m *engine.Mutex, keys []string) []Status {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	settings := m.Settings()
-	statuses := make([]Status, len(keys))
-	type place struct{ status, vote int }
-	asked := make(map[*engine.Node][]place)
+	statuses := make([]Status, len(places))
+	type ballot struct{ status, vote int }
+	asked := make(map[*engine.Node][]ballot)
 	var nodes []*engine.Node
-	for i, key := range keys {
-		group := m.Group(key)
-		statuses[i] = Status{Mutex: settings.Name, Key: key, Votes: make([]KeyVote, len(group))}
+	for i, p := range places {
+		group := p.Engine.Group(p.Key)
+		statuses[i] = Status{Mutex: p.Engine.Settings().Name, Key: p.Key, Votes: make([]KeyVote, len(group))}
 		for j, n := range group {
 			if asked[n] == nil {
 				nodes = append(nodes, n)
 			}
-			asked[n] = append(asked[n], place{i, j})
+			asked[n] = append(asked[n], ballot{i, j})
 		}
 	}
 	together(len(nodes), func(i int) {
@@ -103,11 +118,11 @@ func Look(ctx context.Context, m *engine.Mutex, keys []string) []Status {
 			*v = KeyVote{Node: clean(n.Name()), State: "unreachable", waiters: -1}
 			err := broken
 			if err == nil {
-				key, counter := keys[at.status], ""
-				if settings.Fencing {
-					counter = m.CounterKey(key)
+				p, counter := places[at.status], ""
+				if p.Engine.Settings().Fencing {
+					counter = p.Engine.CounterKey(p.Key)
 				}
-				err = guarded(func() error { return v.ask(ctx, client, key, counter) })
+				err = guarded(func() error { return v.ask(ctx, client, p.Key, counter) })
 			}
 			if err != nil {
 				v.Error = troubleOf(err, secrets, timeout).Message
