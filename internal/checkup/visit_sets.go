@@ -34,8 +34,12 @@ func guarded(f func() error) (err error) {
 	return f()
 }
 
-// askSentinels visits the sentinels that the URL names.
+// askSentinels visits the sentinels that the URL names, for half of the time: one that hangs leaves the other half for the
+// master.
 func (n *node) askSentinels(ctx context.Context, timeout time.Duration) []Sentinel {
+	timeout /= 2
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	o := n.at.Options()
 	all := make([]Sentinel, len(o.Sentinel.Addrs))
 	together(len(all), func(i int) {
@@ -116,8 +120,11 @@ const slots = 16384
 // mostMasters bounds how many masters of a cluster are visited.
 const mostMasters = 1000
 
-// askCluster has the first server that can tell describe the cluster.
+// askCluster has the first server that can tell describe the cluster, for half of the time at most.
 func (n *node) askCluster(ctx context.Context, timeout time.Duration) *Cluster {
+	timeout /= 2
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	o := n.at.Options()
 	told := make([]*Cluster, len(o.Cluster))
 	together(len(told), func(i int) {

@@ -338,3 +338,22 @@ func TestSixtyThreeNodes(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestASentinelThatHangsHidesNoMaster(t *testing.T) {
+	sentinels := redistest.StartSentinels(t, redistest.SentinelOptions{})
+	m := on(t, nil, engine.NodeOptions{
+		Redis: &redis.Options{}, Sentinel: &engine.Sentinel{Master: sentinels.Name, Addrs: sentinels.SentinelAddrs()},
+	})
+	sentinels.Master().CLI("SET", "lock", "somebody", "PX", "60000")
+	sentinels.Sentinels[0].Pause()
+	report := checkup.Run(within(t, 3*time.Second), []checkup.Mutex{m})
+	if n := report.Nodes[0]; len(n.Servers) != 1 || n.Servers[0].Role != "master" || !strings.HasPrefix(said(report), "warning sentinel-unreachable") {
+		t.Errorf("%q of %+v", said(report), n)
+	}
+	if s := checkup.Look(within(t, 2*time.Second), m.Engine, []string{"lock"})[0]; s.State != checkup.Held {
+		t.Errorf("%+v", s)
+	}
+	if keys, _, err := checkup.Scan(within(t, 2*time.Second), m, 10); err != nil || len(keys) != 1 {
+		t.Errorf("%q, %v", keys, err)
+	}
+}
