@@ -76,7 +76,7 @@ func TestConnectionThatBreaksAroundTheWaitIsNoVote(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			master, replicas := replicated(t, 1)
+			master, replicas := redistest.StartReplicas(t, 1)
 			if test.after {
 				replicas[0].Pause()
 			}
@@ -116,7 +116,7 @@ func TestConnectionThatBreaksAroundTheWaitIsNoVote(t *testing.T) {
 // Connections break all the time, at any point, and so do scripts: whoever has a lock is known to the replica.
 func TestLockIsKnownToTheReplicaHoweverConnectionsBreak(t *testing.T) {
 	t.Parallel()
-	master, replicas := replicated(t, 1)
+	master, replicas := redistest.StartReplicas(t, 1)
 	proxy := redistest.NewProxy(t, master.Addr())
 	m := mutexAt(t, 1, hurried, proxy.Addr())
 	end := make(chan struct{})

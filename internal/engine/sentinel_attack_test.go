@@ -73,7 +73,7 @@ func TestOldMasterThatGoesOnHasNoVote(t *testing.T) {
 
 // An old master whose replicas have left it has no vote from those who ask for replicas, whether they have heard or not.
 func TestOldMasterWithoutReplicasHasNoVoteEvenBeforeTheNews(t *testing.T) {
-	old, replicas := replicated(t, 1)
+	old, replicas := redistest.StartReplicas(t, 1)
 	m, s := namedMaster(t, 1, hurried)
 	s.says(0, old.Addr(), 1)
 	held := lockOn(t, m, "held")
