@@ -65,6 +65,12 @@ func TestDoctorNamesTheOneThingThatIsWrongWithACluster(t *testing.T) {
 	c.WaitHealthy()
 	want("nothing any more", "", "")
 
+	for i := range 3 { // at whichever of them the first key that comes to mind is
+		cli(t, c.Servers[i], "CONFIG", "SET", "min-replicas-to-write", "2")
+		want("a master that wants more replicas than it has", "too-few-replicas", c.Servers[i].Addr())
+		cli(t, c.Servers[i], "CONFIG", "SET", "min-replicas-to-write", "0")
+	}
+
 	for _, server := range c.Servers {
 		cli(t, server, "CLUSTER", "DELSLOTS", "5")
 	}

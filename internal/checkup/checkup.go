@@ -226,9 +226,10 @@ type node struct {
 type resident struct {
 	engine.Settings
 	timeout time.Duration
-	// key is one that it may lock; literal says that it locks no other.
-	key     string
-	literal bool
+	// template is that of its keys, key one of them; literal says that there is no other.
+	template template
+	key      string
+	literal  bool
 	// counter is the key of its fencing counter; empty without fencing.
 	counter string
 	// groups are indices of nodes.
@@ -244,7 +245,7 @@ func survey(mutexes []Mutex) facts {
 			continue
 		}
 		template := parseTemplate(m.Key)
-		r := resident{Settings: m.Engine.Settings(), timeout: m.Engine.Timeout(), key: template.sample(), literal: template.literal()}
+		r := resident{Settings: m.Engine.Settings(), timeout: m.Engine.Timeout(), template: template, key: template.sample(), literal: template.literal()}
 		if r.Fencing {
 			r.counter = m.Engine.CounterKey(r.key)
 		}

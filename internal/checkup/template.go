@@ -2,6 +2,7 @@ package checkup
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -56,18 +57,24 @@ func (t template) literal() bool {
 }
 
 // sample is a key that the template makes.
-func (t template) sample() string {
+func (t template) sample() string { return t.another(0) }
+
+// another is the n-th of the keys that the template makes, the first being the sample.
+func (t template) another(n int) string {
 	var b strings.Builder
 	for _, p := range t {
 		switch p.kind {
 		case "":
 			b.WriteString(p.literal)
 		case "int", "int64", "uint64":
-			b.WriteByte('1')
+			b.WriteString(strconv.Itoa(n + 1))
 		case "bool":
-			b.WriteString("true")
+			b.WriteString(strconv.FormatBool(n%2 == 0))
 		default:
 			b.WriteByte('x')
+			if n > 0 {
+				b.WriteString(strconv.Itoa(n))
+			}
 		}
 	}
 	return b.String()

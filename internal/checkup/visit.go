@@ -194,12 +194,17 @@ func (v *visitor) rights(ctx context.Context) error {
 }
 
 // write asks for an acquire that the server would refuse for its syntax alone, after it has looked whether it would carry
-// out one: nothing is ever written.
+// out one: nothing is ever written. Of a cluster's masters each is asked for a key that it serves, if one is found.
 func (v *visitor) write(ctx context.Context) error {
 	for _, r := range v.node.residents[:min(len(v.node.residents), 1)] {
 		err := v.client.Do(ctx, "set", r.key, "x", "nx", "xx", "px", 1).Err()
 		if err != nil && !isReply(err) && !errors.Is(err, redis.Nil) {
 			return err
+		}
+		if isRedirection(err) {
+			if err = v.writeElsewhere(ctx); err != nil && !isReply(err) {
+				return err
+			}
 		}
 		denied := Right{Mutex: r.Name, Command: "set", Object: clean(r.key), Needed: true}
 		if err != nil && strings.HasPrefix(err.Error(), "NOPERM") && !slices.Contains(v.Denied, denied) {
@@ -212,6 +217,40 @@ func (v *visitor) write(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// writeElsewhere is write with keys of all residents, for a server that doesn't serve the first one's: the answer for a key
+// that it does serve, nil if there is none.
+func (v *visitor) writeElsewhere(ctx context.Context) error {
+	const most = 64
+	var keys []string
+	for n := range most {
+		for _, r := range v.node.residents[:min(len(v.node.residents), mostLooked)] {
+			if (n == 0 || !r.literal) && len(keys) < most {
+				keys = append(keys, r.template.another(n))
+			}
+		}
+	}
+	answers, err := v.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, key := range keys {
+			p.Do(ctx, "set", key, "x", "nx", "xx", "px", 1)
+		}
+		return nil
+	})
+	if err != nil && !isReply(err) {
+		return err
+	}
+	for _, answer := range answers {
+		if err := answer.Err(); err != nil && !isRedirection(err) && !strings.HasPrefix(err.Error(), "NOPERM") {
+			return err
+		}
+	}
+	return nil
+}
+
+// isRedirection tells whether a server of a cluster says that another serves the key.
+func isRedirection(err error) bool {
+	return isReply(err) && (strings.HasPrefix(err.Error(), "MOVED ") || strings.HasPrefix(err.Error(), "ASK "))
 }
 
 // keys looks at those keys that can be known.
