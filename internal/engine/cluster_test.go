@@ -571,6 +571,10 @@ func TestRandomMovesNeverMakeTwoHoldersAndLeaveNothing(t *testing.T) {
 					case 0, 1, 2:
 						c.begin(slot, to)
 						pause()
+						if random.IntN(2) == 0 {
+							c.moveLock(slot)
+							time.Sleep(time.Duration(random.IntN(150)) * time.Millisecond) // at times longer than a question is sent on
+						}
 						c.move(slot)
 						pause()
 						c.end(slot)

@@ -173,7 +173,11 @@ func (c *simCluster) move(slot int) {
 func (c *simCluster) moveLock(slot int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	from, target := c.members[c.owners[slot]], c.members[c.targets[slot]]
+	to, moving := c.targets[slot]
+	if !moving {
+		return
+	}
+	from, target := c.members[c.owners[slot]], c.members[to]
 	from.with(func(from *simNode) {
 		target.with(func(target *simNode) {
 			for key, k := range from.keys {
