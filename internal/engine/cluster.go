@@ -101,9 +101,6 @@ func (c *cluster) addSeed(addr string) {
 // ask is lane.ask for whichever lane it is.
 func (c *cluster) ask(k *call) {
 	k.way = way{}
-	if k.question.op.acquires() {
-		c.listens.Do(c.listener.open)
-	}
 	c.route(k)
 }
 
@@ -114,13 +111,22 @@ func (c *cluster) askAndWait(ctx context.Context, k *call) bool {
 		c.engine.vigils.watch(r)
 	}
 	k.way = way{}
-	if k.question.op.acquires() {
-		c.listens.Do(c.listener.open)
+	l := c.slots[slotOf(k.question.key)].Load()
+	if l != nil {
+		c.listenFor(k)
 	}
-	if l := c.slots[slotOf(k.question.key)].Load(); l == nil || !l.askAndWait(ctx, k) {
+	if l == nil || !l.askAndWait(ctx, k) {
 		c.route(k)
 	}
 	return true
+}
+
+// listenFor has the engine listen from the first time on that something is to be locked, once the map says who is a member:
+// what the options name may have been taken out of the cluster.
+func (c *cluster) listenFor(k *call) {
+	if k.question.op.acquires() {
+		c.listens.Do(c.listener.open)
+	}
 }
 
 // route asks a call of the master that serves its slot.
@@ -130,6 +136,7 @@ func (c *cluster) route(k *call) {
 		return
 	}
 	if l := c.slots[slotOf(k.question.key)].Load(); l != nil {
+		c.listenFor(k)
 		l.ask(k)
 		return
 	}
@@ -180,6 +187,7 @@ func (c *cluster) park(k *call) {
 	c.mu.Lock()
 	if l := c.slots[slotOf(k.question.key)].Load(); l != nil {
 		c.mu.Unlock()
+		c.listenFor(k)
 		l.ask(k)
 		return
 	}

@@ -182,6 +182,7 @@ func (c *cluster) isLame() bool {
 // routeAgain asks a call that waited for the map, or fails it.
 func (c *cluster) routeAgain(k *call) {
 	if l := c.slots[slotOf(k.question.key)].Load(); l != nil {
+		c.listenFor(k)
 		l.ask(k)
 		return
 	}

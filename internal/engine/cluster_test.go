@@ -399,6 +399,29 @@ func TestReleaseWakesWhoListensAtWhicheverMember(t *testing.T) {
 	})
 }
 
+// A server that was taken out of the cluster, and that the options still name, hears no messages of the others.
+func TestMessagesAreListenedForAtAServerThatServesSlots(t *testing.T) {
+	simulateCluster(t, Settings{}, func(t *testing.T, s *sim, c *simCluster) {
+		c.with(func() {
+			for slot := range c.owners {
+				c.owners[slot] = 1 + slot%2
+			}
+		})
+		for range 20 {
+			other := onCluster(t, c, s.mutex.settings)
+			other.letGo(other.acquire())
+			time.Sleep(time.Second)
+			if !other.mutex.groups[0][0].listener.reached.Load() {
+				t.Error("the engine listens nowhere")
+			}
+			if n := c.members[0].subscriptions(); n > 0 {
+				t.Error("the engine listens at a server that is no member any more")
+			}
+			other.engine.Close()
+		}
+	})
+}
+
 func TestReleaseThatNobodyWaitsForIsToldToNobody(t *testing.T) {
 	simulateCluster(t, Settings{}, func(t *testing.T, s *sim, c *simCluster) {
 		s.letGo(s.acquire())
