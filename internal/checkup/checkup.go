@@ -170,6 +170,7 @@ type Cluster struct {
 	Masters []string `json:"masters"`
 	// Trouble is why nothing could be found out.
 	Trouble *Trouble `json:"trouble,omitempty"`
+	ranges  []engine.SlotRange
 }
 
 // Mutex is one that is checked.

@@ -185,7 +185,7 @@ var writeRefusals = []struct{ begins, code, message, hint string }{
 
 func (j *judgement) writes() {
 	for _, w := range writeRefusals {
-		if c := j.node.Cluster; w.code == "cluster-down" && c != nil && (c.Slots < slots || c.State != "ok") {
+		if c := j.node.Cluster; w.code == "cluster-down" && c != nil && (c.Slots < slots || c.State != "ok" && c.State != "") {
 			continue // which has been said of the whole cluster
 		}
 		if j.server.Write != "" && strings.HasPrefix(j.server.Write, w.begins) {

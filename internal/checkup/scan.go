@@ -41,8 +41,9 @@ func Scan(ctx context.Context, m Mutex, limit int) (keys []string, more bool, er
 	errs := make([]error, len(nodes))
 	together(len(nodes), func(i int) {
 		scans[i] = scan{glob: template.glob(), fits: fits, limit: limit, found: make(map[string]bool)}
-		if err := guarded(func() error { return scans[i].node(ctx, nodes[i], timeout) }); err != nil {
-			errs[i] = &ScanError{Node: clean(nodes[i].Name()), Trouble: *troubleOf(err, newNode(nodes[i]).secrets, timeout)}
+		n := newNode(nodes[i])
+		if err := guarded(func() error { return scans[i].node(ctx, n, timeout) }); err != nil {
+			errs[i] = &ScanError{Node: n.Name, Trouble: *troubleOf(err, n.secrets, timeout)}
 		}
 	})
 	all := make(map[string]bool)
@@ -73,19 +74,30 @@ type scan struct {
 	unfinished bool
 }
 
-func (s *scan) node(ctx context.Context, n *engine.Node, timeout time.Duration) error {
-	client, err := connect(ctx, n, timeout)
-	if err != nil {
-		return err
+func (s *scan) node(ctx context.Context, n *node, timeout time.Duration) error {
+	if n.Kind != "cluster" {
+		client, err := n.connect(ctx, timeout)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return s.server(ctx, client)
 	}
-	defer client.Close()
-	switch c := client.(type) {
-	case *redis.ClusterClient:
-		return c.ForEachMaster(ctx, func(ctx context.Context, one *redis.Client) error {
-			return guarded(func() error { return s.server(ctx, one) })
-		})
-	case *redis.Client:
-		return s.server(ctx, c)
+	c := n.askCluster(ctx, timeout)
+	if c.Trouble != nil {
+		return c.Trouble
+	}
+	errs := make([]error, len(c.Masters))
+	together(len(errs), func(i int) {
+		client := n.at.VisitServer(ctx, c.Masters[i], timeout)
+		defer client.Close()
+		errs[i] = guarded(func() error { return s.server(ctx, client) })
+	})
+	for i, err := range errs {
+		if err != nil {
+			t := troubleOf(err, n.secrets, timeout)
+			return &Trouble{t.Code, c.Masters[i] + ": " + t.Message, t.Hint}
+		}
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mutexgen/mutexgen/internal/engine"
 )
 
 func TestTroubles(t *testing.T) {
@@ -55,18 +57,18 @@ func TestTroublesShowNoPassword(t *testing.T) {
 func TestNonsenseOfAClusterNamesNoMaster(t *testing.T) {
 	for _, slots := range []any{nil, 1, "x", []any{}, []any{1, 2}, []any{1, 2, nil}, []any{1, 2, []any{}}, []any{1, 2, []any{"h"}}, []any{1, 2, []any{"h", "1"}},
 		[]any{int64(1), int64(2), []any{"\x1b[2J", int64(1)}}, []any{int64(2), int64(1), []any{"h", int64(1)}}, []any{int64(0), int64(16384), []any{"h", int64(1)}}} {
-		if addr, _, ok := masterOf(slots, "asked:1"); ok {
-			t.Errorf("%v: %s", slots, addr)
+		if r, ok := masterOf(slots, "asked:1"); ok {
+			t.Errorf("%v: %v", slots, r)
 		}
 	}
 	for _, host := range []string{"", "?"} {
-		if addr, count, ok := masterOf([]any{int64(0), int64(1), []any{host, int64(7)}}, "asked:1"); addr != "asked:7" || count != 2 || !ok {
-			t.Errorf("%q: %s, %d slots", host, addr, count)
+		if r, ok := masterOf([]any{int64(0), int64(1), []any{host, int64(7)}}, "asked:1"); r != (engine.SlotRange{First: 0, Last: 1, Master: "asked:7"}) || !ok {
+			t.Errorf("%q: %v", host, r)
 		}
 	}
 	// A server that should be called by a name that it doesn't have tells its address besides.
 	nameless := []any{int64(0), int64(16383), []any{"?", int64(7), "id", []any{"ip", "10.0.0.2"}}}
-	if addr, count, ok := masterOf(nameless, "asked:1"); addr != "10.0.0.2:7" || count != slots || !ok {
-		t.Errorf("%s, %d slots", addr, count)
+	if r, ok := masterOf(nameless, "asked:1"); r != (engine.SlotRange{First: 0, Last: slots - 1, Master: "10.0.0.2:7"}) || !ok {
+		t.Errorf("%v", r)
 	}
 }

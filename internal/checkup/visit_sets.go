@@ -170,21 +170,38 @@ func (c *Cluster) ask(ctx context.Context, client *redis.Client, addr string) er
 		return err
 	}
 	for _, r := range ranges {
-		at, count, ok := masterOf(r, addr)
-		if ok && unread {
-			c.Slots = min(c.Slots+count, slots)
+		some, ok := masterOf(r, addr)
+		if !ok {
+			continue
 		}
-		if ok && !slices.Contains(c.Masters, at) && len(c.Masters) < mostMasters {
-			c.Masters = append(c.Masters, at)
+		if unread {
+			c.Slots = min(c.Slots+some.Last-some.First+1, slots)
 		}
+		if !slices.Contains(c.Masters, some.Master) {
+			if len(c.Masters) == mostMasters {
+				continue
+			}
+			c.Masters = append(c.Masters, some.Master)
+		}
+		c.ranges = append(c.ranges, some)
 	}
 	slices.Sort(c.Masters)
 	return nil
 }
 
-// masterOf reads a range in the answer to CLUSTER SLOTS of the server that was asked: the address of its master, and how many
-// slots it has.
-func masterOf(element any, asked string) (addr string, count int, ok bool) {
-	addr, count, ok = engine.ReadSlotRange(element, asked)
-	return addr, count, ok && clean(addr) == addr
+// master is the address of the master that has a key; empty if none has.
+func (c *Cluster) master(key string) string {
+	slot := engine.SlotOf(key)
+	for _, r := range c.ranges {
+		if r.First <= slot && slot <= r.Last {
+			return r.Master
+		}
+	}
+	return ""
+}
+
+// masterOf reads a range in the answer to CLUSTER SLOTS of the server that was asked.
+func masterOf(element any, asked string) (engine.SlotRange, bool) {
+	r, ok := engine.ReadSlotRange(element, asked)
+	return r, ok && clean(r.Master) == r.Master
 }

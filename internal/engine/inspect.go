@@ -37,12 +37,20 @@ func IsCounterKey(key string) bool {
 	return end > 0 && clusterCounterKey(key[:end]) == key
 }
 
-// ReadSlotRange reads a range in the answer to CLUSTER SLOTS of the server that was asked, host and port: the address of its
-// master, and how many slots it has.
-func ReadSlotRange(element any, asked string) (master string, count int, ok bool) {
-	r, ok := readRange(element, asked)
-	return r.master, r.last - r.first + 1, ok
+// SlotRange is slots of a Redis Cluster, both ends among them, and the address of their master.
+type SlotRange struct {
+	First, Last int
+	Master      string
 }
+
+// ReadSlotRange reads a range in the answer to CLUSTER SLOTS of the server that was asked, host and port.
+func ReadSlotRange(element any, asked string) (SlotRange, bool) {
+	r, ok := readRange(element, asked)
+	return SlotRange{r.first, r.last, r.master}, ok
+}
+
+// SlotOf is the slot of a key in a Redis Cluster.
+func SlotOf(key string) int { return slotOf(key) }
 
 // KeyChannel is the channel on which releases of a key are told.
 func KeyChannel(key string) string { return "mutexgen:key:" + key }
