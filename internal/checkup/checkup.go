@@ -153,7 +153,8 @@ type Sentinel struct {
 	Master string `json:"master,omitempty"`
 	// Down says that it takes the master to be down.
 	Down bool `json:"down"`
-	// Quorum is how many must agree on that, Others how many other sentinels it knows, Replicas how many replicas.
+	// Quorum is how many must agree on that, Others how many other sentinels it knows, Replicas how many replicas;
+	// the latter two are -1 if the user may not read them.
 	Quorum   int `json:"quorum"`
 	Others   int `json:"others"`
 	Replicas int `json:"replicas"`

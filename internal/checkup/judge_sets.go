@@ -117,8 +117,8 @@ func judgeSentinels(n *node) (findings []Finding, fatal bool) {
 			Message: fmt.Sprintf(format, args...), Hint: hint})
 	}
 	var masters []string
-	reachable, down, others := 0, 0, 0
-	replicas := -1
+	reachable, down := 0, 0
+	others, replicas := -1, -1 // unknown
 	var incapable string
 	for _, s := range n.Sentinels {
 		if s.Reachable && s.Trouble == nil {
@@ -130,7 +130,9 @@ func judgeSentinels(n *node) (findings []Finding, fatal bool) {
 		if s.Down {
 			down++
 		}
-		others, replicas = max(others, s.Others), max(replicas, s.Replicas)
+		if s.Master != "" {
+			others, replicas = max(others, s.Others), max(replicas, s.Replicas)
+		}
 		if s.Incapable != "" {
 			incapable = s.Incapable
 		}
@@ -180,7 +182,7 @@ func judgeSentinels(n *node) (findings []Finding, fatal bool) {
 		add(Error, "sentinel-quorum", "", "start more sentinels, or correct their quorum: SENTINEL CKQUORUM", "the sentinels can't decide a failover: %s", incapable)
 	case down > 0:
 		add(Error, "sentinel-master-down", "", "look at the master; a failover may be under way", "%d sentinels take the master to be down", down)
-	case watching < 3:
+	case watching < 3 && others >= 0:
 		add(Warning, "few-sentinels", "", "run three or more, on machines of their own",
 			"%d sentinels watch over the master: the loss of one leaves no majority for a failover", watching)
 	case replicas == 0 && n.replicas == 0:

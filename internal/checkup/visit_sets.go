@@ -89,6 +89,10 @@ func (s *Sentinel) ask(ctx context.Context, client *redis.SentinelClient, name s
 	if err != nil && !isReply(err) {
 		return err
 	}
+	if err != nil { // a right that no mutex needs
+		s.Others, s.Replicas = -1, -1
+		return nil
+	}
 	number := func(field string) int { i, _ := strconv.Atoi(about[field]); return max(i, 0) }
 	s.Quorum, s.Others, s.Replicas = number("quorum"), number("num-other-sentinels"), number("num-slaves")
 	flags := strings.Split(about["flags"], ",")

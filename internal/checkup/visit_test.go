@@ -357,3 +357,19 @@ func TestASentinelThatHangsHidesNoMaster(t *testing.T) {
 		t.Errorf("%q, %v", keys, err)
 	}
 }
+
+func TestAUserOfSentinelsNeedsNoMoreThanTheMutexesDo(t *testing.T) {
+	sentinels := redistest.StartSentinels(t, redistest.SentinelOptions{ServerArgs: sound})
+	for _, one := range sentinels.Sentinels {
+		got := one.CLI("ACL", "SETUSER", "worker", "on", ">secret", "resetchannels", "-@all", "+sentinel|get-master-addr-by-name", "+sentinel|sentinels", "+ping")
+		if got != "OK" {
+			t.Fatal(got)
+		}
+	}
+	m := on(t, nil, engine.NodeOptions{Redis: &redis.Options{}, Sentinel: &engine.Sentinel{
+		Master: sentinels.Name, Addrs: sentinels.SentinelAddrs()[:1], Username: "worker", Password: "secret",
+	}})
+	if report := checkup.Run(within(t, 10*time.Second), []checkup.Mutex{m}); said(report) != "" {
+		t.Errorf("%q of %+v", said(report), report.Nodes[0].Sentinels)
+	}
+}
