@@ -12,7 +12,8 @@
 //	mutexgen doctor      looks whether the servers are fit for the mutexes
 //	mutexgen status      tells who holds which mutex
 //
-// Each has a manual of its own: mutexgen check -h. The flag -version prints the version. What every field of mutexes.yaml means stands in docs/configuration.md.
+// Each has a manual of its own: mutexgen check -h. The flag -version prints the version. What every field of mutexes.yaml
+// means stands in docs/configuration.md.
 //
 // A mutexes.yaml names the mutexes of an application, the Redis servers they live on, and their keys:
 //
@@ -213,9 +214,10 @@
 //	-timeout d      how long to wait for servers that don't answer
 //	-format name    how findings are written: text, json or github
 //
-// It takes no lock and writes nothing; what its user may not read stands in the server's ACL LOG afterwards. Of each server it tells the version, the role, the time that it takes to answer, how far
-// its clock is off, what it keeps on disk, and what it does when its memory is full; and it looks what the user may do, whether
-// two servers of a quorum are one, and whether the sentinels or the servers of a cluster are all there. What it finds is
+// It takes no lock and writes nothing; what its user may not read stands in the server's ACL LOG afterwards. Of each server it
+// tells the version, the role, the time that it takes to answer, how far its clock is off, what it keeps on disk, and what it
+// does when its memory is full; and it looks what the user may do, whether two servers of a quorum are one, and whether the
+// sentinels or the servers of a cluster are all there. What it finds is
 //
 //	error    locks can't be taken, or can be held twice
 //	warning  so it is after a failure that may well happen, or soon
@@ -241,7 +243,7 @@
 //
 // A mutex is held if a majority of its servers has the same owner's value, which names host and process if it is ours; how long
 // it lasts is how long a majority keeps it. Where servers disagree, each one's vote is shown: held, other (for another owner),
-// free, wrong-type or unreachable. It reads, and so may be outdated when it is printed. Who waits is counted by processes.
+// free, wrong-type (no string, so somebody else's) or unreachable. It reads, and so may be outdated when it is printed. Who waits is counted by processes.
 //
 // With -scan it asks the servers with SCAN, which has them look at all their keys, a few at a time. It exits with 1 if too few
 // servers answer to tell.
