@@ -116,6 +116,12 @@ func TestCheckNeverPanics(t *testing.T) {
 		if _, _, err := set.Scan(nobody, "Counter", -1); err == nil {
 			t.Error("there is a mutex")
 		}
+		if _, err := set.StatusAt(nobody, mutex.Place{Mutex: "Counter", Key: "x"}); err == nil {
+			t.Error("there is a mutex")
+		}
+		if all, err := set.StatusAt(nobody); err != nil || all == nil || len(all) > 0 {
+			t.Errorf("%v, %v", all, err)
+		}
 	}
 }
 
@@ -141,6 +147,10 @@ func TestStatusOfKeys(t *testing.T) {
 		if err != nil || len(keys) != min(max(limit, 0), 1) || more != (limit < 1) {
 			t.Errorf("%d: %q %v %v", limit, keys, more, err)
 		}
+	}
+	all, err := set.StatusAt(t.Context(), mutex.Place{Mutex: "Counter", Key: "free"}, mutex.Place{Mutex: "Counter", Key: "held"})
+	if err != nil || len(all) != 2 || all[0].State != "free" || all[1].State != "held" {
+		t.Errorf("%v %+v", err, all)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -243,8 +243,9 @@
 //
 // A mutex is held if a majority of its servers has the same owner's value, which names host and process if it is ours; how long
 // it lasts is how long a majority keeps it. Where servers disagree, each one's vote is shown: held, other (for another owner),
-// free, wrong-type (no string, so somebody else's) or unreachable. It reads, and so may be outdated when it is printed. Who waits is counted by processes.
+// free, wrong-type (no string, so somebody else's) or unreachable. It reads, and so may be outdated when it is printed. Who
+// waits is counted by processes.
 //
-// With -scan it asks the servers with SCAN, which has them look at all their keys, a few at a time. It exits with 1 if too few
-// servers answer to tell.
+// With -scan it asks the servers with SCAN, which has them look at all their keys, a few at a time, for half of -timeout at
+// most. It exits with 1 if too few servers answer to tell.
 package main
