@@ -118,10 +118,10 @@ func TestAProcessThatFailsIsAnErrorWithWhatItSaid(t *testing.T) {
 }
 
 // Who cannot be asked is an error, and none of the two that mean something: neither a refusal nor a lock that is gone. Only
-// node-redlock 4 does not tell the difference.
+// node-redlock 4 and redlock-go do not tell the difference.
 func TestAServerThatIsDownIsNoRefusal(t *testing.T) {
 	redis.SetLogger(silent{})
-	for _, library := range []Library{Redlock5, Redsync, Redislock, RedisPy, RedlockGo} {
+	for _, library := range []Library{Redlock5, Redsync, Redislock, RedisPy, Lyokato} {
 		t.Run(library.Name, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
