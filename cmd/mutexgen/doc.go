@@ -243,7 +243,7 @@
 //
 // A mutex is held if a majority of its servers has the same owner's value, which names host and process if it is ours; how long
 // it lasts is how long a majority keeps it. Where servers disagree, each one's vote is shown: held, other (for another owner),
-// free, wrong-type (no string, so somebody else's) or unreachable. It reads, and so may be outdated when it is printed. Who
+// free, wrong-type (for what is no string) or unreachable. It reads, and so may be outdated when it is printed. Who
 // waits is counted by processes.
 //
 // With -scan it asks the servers with SCAN, which has them look at all their keys, a few at a time, for half of -timeout at

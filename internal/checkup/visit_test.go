@@ -358,7 +358,7 @@ func TestASentinelThatHangsHidesNoMaster(t *testing.T) {
 	}
 }
 
-func TestAUserOfSentinelsNeedsNoMoreThanTheMutexesDo(t *testing.T) {
+func TestWhatASentinelDoesNotTellIsNotTakenForNothing(t *testing.T) {
 	sentinels := redistest.StartSentinels(t, redistest.SentinelOptions{ServerArgs: sound})
 	for _, one := range sentinels.Sentinels {
 		got := one.CLI("ACL", "SETUSER", "worker", "on", ">secret", "resetchannels", "-@all", "+sentinel|get-master-addr-by-name", "+sentinel|sentinels", "+ping")
