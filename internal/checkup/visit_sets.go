@@ -37,9 +37,9 @@ func guarded(f func() error) (err error) {
 // askSentinels visits the sentinels that the URL names, for half of the time: one that hangs leaves the other half for the
 // master.
 func (n *node) askSentinels(ctx context.Context, timeout time.Duration) []Sentinel {
-	timeout /= 2
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout/2)
 	defer cancel()
+	timeout /= 3 // what is left is for finding out why there was no answer
 	o := n.at.Options()
 	all := make([]Sentinel, len(o.Sentinel.Addrs))
 	together(len(all), func(i int) {
@@ -126,9 +126,9 @@ const mostMasters = 1000
 
 // askCluster has the first server that can tell describe the cluster, for half of the time at most.
 func (n *node) askCluster(ctx context.Context, timeout time.Duration) *Cluster {
-	timeout /= 2
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout/2)
 	defer cancel()
+	timeout /= 3 // what is left is for finding out why there was no answer
 	o := n.at.Options()
 	told := make([]*Cluster, len(o.Cluster))
 	together(len(told), func(i int) {
