@@ -2,9 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // maxBatch is how many questions travel together at most. Larger batches gain nothing once the cost of a write is
@@ -361,10 +364,12 @@ func (s *stream) exchange(batch []*call) *reply {
 }
 
 // stillAnswers asks the node for a sign of life, on a new connection if the old one broke.
-func (s *stream) stillAnswers(budget time.Duration) bool {
+func (s *stream) stillAnswers(budget time.Duration) bool { return s.ping(budget) == nil }
+
+func (s *stream) ping(budget time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
-	return s.sender.ping(ctx) == nil
+	return s.sender.ping(ctx)
 }
 
 // goDown ends the flusher's work, fails what is queued and plans a probe.
@@ -431,12 +436,18 @@ func (l *lane) wake() {
 // probe is the work of a flusher of a lane that is down: the lane comes up if the node answers, or waits for the next
 // probe.
 func (l *lane) probe(s *stream) {
-	up := s.stillAnswers(max(l.timeout, handshakeTimeout))
+	err := s.ping(max(l.timeout, handshakeTimeout))
+	up := err == nil
 	if up {
 		l.warm(s)
 	}
 	l.mu.Lock()
 	if !up || l.closed {
+		// What keeps the node down may be something else by now. That another dial was waited for says nothing of it.
+		if !up && !errors.Is(err, redis.ErrPoolTimeout) {
+			cause := interpretError(err, true)
+			l.down = &reply{answer: cause.answer, err: cause.err}
+		}
 		l.forget(time.Now())
 		l.wakeIn(l.reconnection)
 		s.end()

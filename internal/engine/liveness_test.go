@@ -3,9 +3,12 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mutexgen/mutexgen/internal/redistest"
 )
 
 // TestAttemptThatIsCancelledLeavesTheNextInLineInformed cancels the first in line in the middle of its attempt. What it
@@ -238,4 +241,22 @@ func TestNobodySleepsForEver(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A node that is down for another reason than at first says which: the first may have been mended.
+func TestDownNodeTellsWhatKeepsItDownNow(t *testing.T) {
+	server := redistest.Start(t, "--requirepass", "secret")
+	m := mutexAt(t, 0, unhurried, server.Addr())
+	says := func(text string) func() bool {
+		return func() bool {
+			_, err := m.Acquire(t.Context(), "k", AcquireOptions{})
+			return err != nil && strings.Contains(err.Error(), text)
+		}
+	}
+	server.Kill()
+	soonTrue(t, "nobody listens", says("connection refused"))
+	server.Restart()
+	soonTrue(t, "the server wants a password", says("NOAUTH"))
+	server.Kill()
+	soonTrue(t, "nobody listens again", says("connection refused"))
 }

@@ -53,12 +53,12 @@ func dialTLS(config *tls.Config, limit time.Duration) func(context.Context, stri
 // explain tells from an answer that took too long a connection that isn't there yet: servers without TLS wait for the end
 // of what they take for a command. The commands hear so too. It changes nothing of what is known to have been sent: a dial
 // under way may be another than the one that the commands waited for.
-func (w *wireSender) explain(err error) error {
+func (w *wireSender) explain(err error, commands ...redis.Cmder) error {
 	if w.options.TLSConfig == nil || !w.dialling.Load() || !isTimeout(err) {
 		return err
 	}
 	explained := &handshakeError{address: w.options.Addr, err: err}
-	for _, command := range w.commands {
+	for _, command := range commands {
 		if isTimeout(command.Err()) {
 			command.SetErr(explained)
 		}

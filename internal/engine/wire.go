@@ -341,7 +341,7 @@ func (w *wireSender) sendSafely(deadline time.Time) (connected bool, err error) 
 			command.SetErr(nil)
 		}
 	}
-	return err == nil || isReply(err) && w.answered(), w.explain(err)
+	return err == nil || isReply(err) && w.answered(), w.explain(err, w.commands...)
 }
 
 // sendOnce sends the commands. One command on a connection that is there needs no pipeline around it.
@@ -418,5 +418,5 @@ func (w *wireSender) ping(ctx context.Context) (err error) {
 	if hasCode(err, "NOPERM", "LOADING", "BUSY", "MASTERDOWN", "MISCONF") {
 		return nil
 	}
-	return err
+	return w.explain(err)
 }
