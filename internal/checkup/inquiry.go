@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -115,7 +114,7 @@ func (q *inquiry) askServer(ctx context.Context, client *redis.Client, broken er
 		if err == nil {
 			err = guarded(func() error { return b.vote.ask(ctx, client, b.Place, q.Kind == "cluster") })
 		}
-		redirected := q.Kind == "cluster" && isReply(err) && isRedirection(err)
+		redirected := q.Kind == "cluster" && isRedirection(err)
 		if redirected {
 			err = guarded(func() error {
 				whole := q.at.Visit(ctx, q.timeout)
@@ -130,12 +129,6 @@ func (q *inquiry) askServer(ctx context.Context, client *redis.Client, broken er
 			}
 		}
 	}
-}
-
-// isRedirection tells whether a key is on its way to another server of the cluster.
-func isRedirection(err error) bool {
-	code, _, _ := strings.Cut(err.Error(), " ")
-	return code == "MOVED" || code == "ASK" || code == "TRYAGAIN"
 }
 
 // stranger stands for whoever holds a key that is no string. No owner value begins so: it has a zero byte.

@@ -248,9 +248,13 @@ func (v *visitor) writeElsewhere(ctx context.Context) error {
 	return nil
 }
 
-// isRedirection tells whether a server of a cluster says that another serves the key.
+// isRedirection tells whether a server of a cluster says that another serves the key, or is about to.
 func isRedirection(err error) bool {
-	return isReply(err) && (strings.HasPrefix(err.Error(), "MOVED ") || strings.HasPrefix(err.Error(), "ASK "))
+	if !isReply(err) {
+		return false
+	}
+	code, _, _ := strings.Cut(err.Error(), " ")
+	return code == "MOVED" || code == "ASK" || code == "TRYAGAIN"
 }
 
 // keys looks at those keys that can be known.
