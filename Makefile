@@ -4,19 +4,19 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .NOTPARALLEL:
 
-# Some tests time what others would delay: their packages go one after the other. The rest need not wait.
-UNTIMED = . ./cmd/... ./docs ./internal/acl ./internal/compat ./internal/definition/... ./internal/model ./internal/ring ./internal/targets ./templates/... \
-	./examples/mymutex/locks
+# Some tests time what others would delay: their packages go one after the other. The rest need not wait, and those that take
+# longest begin.
+UNTIMED = ./templates/... ./internal/acl ./cmd/... ./internal/definition/... ./internal/compat ./internal/checkup ./docs/... ./internal/model \
+	. ./internal/ring ./internal/targets ./examples/mymutex/locks
 TIMED = $(filter-out $(shell go list $(UNTIMED) ./internal/mutants),$(shell go list ./...))
 
 .PHONY: test
 test: tools check
-	go test -race -timeout 8m $(UNTIMED)
-	go test -race -p 1 -timeout 8m $(TIMED)
-	$(MAKE) test-application
+	go test -race -p 3 -parallel 4 -timeout 8m $(UNTIMED)
+	go test -race -p 1 -parallel 4 -timeout 8m $(TIMED)
+	$(MAKE) test-application & application=$$!; $(MAKE) test-otelmutex & otelmutex=$$!; $(MAKE) test-interop; interop=$$?; \
+		wait $$application && wait $$otelmutex && exit $$interop
 	$(MAKE) test-bench & bench=$$!; $(MAKE) test-faults; faults=$$?; wait $$bench && exit $$faults
-	$(MAKE) test-otelmutex
-	$(MAKE) test-interop
 	$(MAKE) test-chaos
 
 # What the race detector leaves no time for: the model within its full bounds, thousands of schedules, and deliberate bugs,

@@ -209,6 +209,7 @@ func TestSetInTheBufferOfAStoppedServerLeavesNoZombie(t *testing.T) {
 				eventually(t, "the server carries out what it had received", func() bool { return s.Commands() > before[i] })
 			}
 			wantNoKeys(t, servers...)
+			untilAllVote(t, set, servers)
 			for range 3 {
 				release(t, acquire(t, at(set, "k"), mutex.WithWait(soon)))
 				time.Sleep(20 * time.Millisecond)

@@ -143,7 +143,7 @@ func TestManyMutexesAreReadQuickly(t *testing.T) {
 		_, findings := Parse("mutexes.yaml", []byte(text.String()))
 		took := time.Since(begin)
 		t.Logf("%s: %v, %d findings", name, took, len(findings))
-		if took > 2*time.Second { // a tenth of it, on a machine with nothing else to do
+		if took > 6*time.Second { // with the race detector a second or two, on a machine with nothing else to do
 			t.Errorf("%s: %v", name, took)
 		}
 	}
