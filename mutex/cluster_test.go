@@ -71,6 +71,7 @@ func TestServersOfAClusterAreNoIndependentServers(t *testing.T) {
 func TestReplicasOfAClusterAcknowledge(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 10*time.Second)
+	c.WaitForReplicas()
 	replicated := func(n int) *mutex.Set {
 		return open(t, with(onCluster(c, 1), func(d *mutex.Definition) { d.Replicas = n }))
 	}
@@ -134,6 +135,7 @@ func TestLocksOfAClusterWithTLSFollowTheirSlot(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)
 	c, addrs := redistest.StartTLSCluster(t, authority, 10*time.Second)
+	c.WaitForReplicas()
 	url := "rediss+cluster://" + addrs[4] + "?ca_file=" + authority.File
 	set := open(t, with(fenced(on(url)), func(d *mutex.Definition) { d.Replicas = 1 }))
 	key := c.KeyAt(0, "key")

@@ -85,26 +85,31 @@ func (c *cluster) fetch(candidates []*member) ([]slotRange, error) {
 	answers := make(chan fetched, len(candidates))
 	var last error
 	asked, answered := 0, 0
-	next := time.NewTimer(0)
+	next := time.NewTimer(headStart)
 	defer next.Stop()
+	ask := func() {
+		if asked == len(candidates) {
+			return
+		}
+		m := candidates[asked]
+		asked++
+		c.work.Go(func() {
+			ranges, err := m.transport.slots(ctx)
+			if err == nil && len(ranges) == 0 {
+				err = &clusterError{"no slot of the cluster is served"}
+			}
+			if err != nil {
+				err = &memberError{m.addr, err}
+			}
+			answers <- fetched{ranges, err}
+		})
+		next.Reset(headStart)
+	}
+	ask()
 	for {
 		select {
 		case <-next.C:
-			if asked < len(candidates) {
-				m := candidates[asked]
-				asked++
-				c.work.Go(func() {
-					ranges, err := m.transport.slots(ctx)
-					if err == nil && len(ranges) == 0 {
-						err = &clusterError{"no slot of the cluster is served"}
-					}
-					if err != nil {
-						err = &memberError{m.addr, err}
-					}
-					answers <- fetched{ranges, err}
-				})
-				next.Reset(headStart)
-			}
+			ask()
 		case a := <-answers:
 			if a.err == nil {
 				return a.ranges, nil
@@ -116,7 +121,7 @@ func (c *cluster) fetch(candidates []*member) ([]slotRange, error) {
 			if answered == len(candidates) {
 				return nil, last
 			}
-			next.Reset(0)
+			ask()
 		case <-ctx.Done():
 			if last == nil {
 				last = ctx.Err()

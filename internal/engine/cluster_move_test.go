@@ -58,15 +58,15 @@ func wantOnlyCounters(t *testing.T, c *redistest.Cluster, fencing bool, counters
 func tokensGrowAndRenewalsGoOnWhileASlotMoves(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 10*time.Second)
-	m := clusterMutex(t, Options{}, Settings{Fencing: true, FencingMemory: time.Minute, Expiration: 600 * time.Millisecond, NodeTimeout: 250 * time.Millisecond}, c.Addrs()...)
+	m := clusterMutex(t, Options{}, Settings{Fencing: true, FencingMemory: time.Minute, Expiration: 1200 * time.Millisecond, NodeTimeout: 250 * time.Millisecond}, c.Addrs()...)
 	key := c.KeyAt(0, "key")
 	slot := c.Slot(key)
 	renewed := held(t, m, key, AcquireOptions{Renew: true})
 	for i := range 6 {
 		move := c.BeginMove(slot, c.Servers[(i+1)%2])
-		time.Sleep(150 * time.Millisecond)
+		time.Sleep(250 * time.Millisecond)
 		move.Keys()
-		time.Sleep(150 * time.Millisecond)
+		time.Sleep(250 * time.Millisecond)
 		move.End()
 	}
 	if err := renewed.Err(); err != nil {
@@ -76,8 +76,9 @@ func tokensGrowAndRenewalsGoOnWhileASlotMoves(t *testing.T) {
 	if err := renewed.Release(t.Context()); err != nil {
 		t.Error(err)
 	}
+	long := time.Minute // it takes what it takes to move a slot
 	for i := range 6 {
-		lock := held(t, m, key, AcquireOptions{})
+		lock := held(t, m, key, AcquireOptions{Expiration: &long})
 		if lock.Token() <= last {
 			t.Errorf("after %d the token is %d", last, lock.Token())
 		}
@@ -129,6 +130,7 @@ func replicasAcknowledgeWhereverTheSlotIsThatMoves(t *testing.T) {
 	c := redistest.StartCluster(t, 10*time.Second)
 	for name, fencing := range map[string]bool{"plain": false, "with fencing": true} {
 		settings := Settings{Fencing: fencing, FencingMemory: time.Minute, Renew: true, Expiration: 5 * time.Second}
+		c.WaitForReplicas()
 		m := replicatedClusterMutex(t, 1, Options{}, settings, c.Addrs()...)
 		key := c.KeyAt(0, name)
 		slot := c.Slot(key)
@@ -170,6 +172,7 @@ func replicasAcknowledgeWhereverTheSlotIsThatMoves(t *testing.T) {
 
 	// The first master loses its replica, and with it its vote; the others keep theirs.
 	c.Servers[3].Kill()
+	c.WaitForReplicas()
 	m := replicatedClusterMutex(t, 1, Options{}, Settings{NodeTimeout: 500 * time.Millisecond}, c.Addrs()...)
 	alone := ""
 	for i := 0; alone == ""; i++ {

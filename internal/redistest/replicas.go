@@ -32,8 +32,21 @@ func StartReplicas(t testing.TB, n int, args ...string) (master *Server, replica
 // replica before it answers, and its first answer may be about what the synchronization brought. It leaves no key.
 func (s *Server) WaitForReplicas(n int) {
 	s.t.Helper()
+	s.waitForReplicas("redistest:replicas", n)
+}
+
+// WaitForReplicas is Server.WaitForReplicas for each master, with the one replica that it has.
+func (c *Cluster) WaitForReplicas() {
+	c.t.Helper()
+	for i := range clusterMasters {
+		key := c.KeyAt(i, "redistest:replicas")
+		c.Master(c.Slot(key)).waitForReplicas(key, 1)
+	}
+}
+
+func (s *Server) waitForReplicas(key string, n int) {
+	s.t.Helper()
 	const (
-		key     = "redistest:replicas"
 		wanted  = 20
 		patient = "50" // ms
 	)
