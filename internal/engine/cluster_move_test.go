@@ -172,7 +172,6 @@ func replicasAcknowledgeWhereverTheSlotIsThatMoves(t *testing.T) {
 
 	// The first master loses its replica, and with it its vote; the others keep theirs.
 	c.Servers[3].Kill()
-	c.WaitForReplicas()
 	m := replicatedClusterMutex(t, 1, Options{}, Settings{NodeTimeout: 500 * time.Millisecond}, c.Addrs()...)
 	alone := ""
 	for i := 0; alone == ""; i++ {
