@@ -263,16 +263,28 @@ func whatTheyExtendStaysTheirs(m *meeting) {
 	m.everyNodeIsRidOf("a")
 }
 
-// Renewal is ours: Synchronize keeps what it holds from them for longer than the expiration.
+// Renewal is ours: Synchronize keeps what it holds from them for longer than the expiration. That is so brief that a machine
+// with more to do than it can may lose the lock, and is told so; then once more.
 func whatWeRenewStaysOurs(m *meeting) {
 	var start time.Time
-	err := m.ours("a").Synchronize(m.t.Context(), func(ctx context.Context) error {
-		m.everyNodeHas("a")
-		for start = time.Now(); time.Since(start) < 2*brief; time.Sleep(5 * time.Millisecond) {
-			m.theyAreRefused("a")
+	var err error
+	for range 3 {
+		err = m.ours("a").Synchronize(m.t.Context(), func(ctx context.Context) error {
+			for _, s := range m.servers { // which may have been slower than the others
+				for ctx.Err() == nil && s.CLI("EXISTS", m.key("a")) != "1" {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			for start = time.Now(); ctx.Err() == nil && time.Since(start) < 2*brief; time.Sleep(5 * time.Millisecond) {
+				m.theyAreRefused("a")
+			}
+			return context.Cause(ctx)
+		}, mutex.WithExpiration(brief))
+		if !errors.Is(err, mutex.ErrLockLost) {
+			break
 		}
-		return context.Cause(ctx)
-	}, mutex.WithExpiration(brief))
+		m.t.Logf("lost, and once more: %v", err)
+	}
 	if err != nil || start.IsZero() {
 		m.t.Errorf("ours: %v", err)
 	}

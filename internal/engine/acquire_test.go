@@ -260,8 +260,6 @@ func TestGivenUpQuestionsAreNotSent(t *testing.T) {
 	})
 }
 
-func (serverError) RedisError() {}
-
 func TestAnswersSlowerThanTheLockIsValidAreNoLock(t *testing.T) {
 	simulate(t, 1, Settings{Expiration: 20 * time.Millisecond, NodeTimeout: 15 * time.Millisecond}, func(t *testing.T, s *sim) {
 		s.nodes[0].with(func(n *simNode) { n.latency = 14 * time.Millisecond })

@@ -275,3 +275,10 @@ func (n *simNode) received() (batches, pings int) {
 	defer n.mu.Unlock()
 	return len(n.batches), n.pings
 }
+
+// serverError is an error reply.
+type serverError string
+
+func (e serverError) Error() string { return string(e) }
+
+func (serverError) RedisError() {}

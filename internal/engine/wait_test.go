@@ -138,8 +138,3 @@ func TestPermanentRefusalEndsTheWait(t *testing.T) {
 		}
 	})
 }
-
-// serverError is an error reply.
-type serverError string
-
-func (e serverError) Error() string { return string(e) }
