@@ -74,6 +74,8 @@ var mutants = []mutant{
 		{"claim.go", "	if owed {\n", "	if owed && false {\n"},
 	}, leftover},
 	{"a release ends with its caller's context", []change{
+		{"lock.go", "	err := l.releaseAt(now)\n", "	err := l.releaseAt(ctx, now)\n"},
+		{"lock.go", "func (l *Lock) releaseAt(now moment) error {", "func (l *Lock) releaseAt(ctx context.Context, now moment) error {"},
 		{"lock.go", "	if err := m.engine.begin(); err != nil {\n		return m.fail(\"release\"", "	if err := m.enter(ctx, l.Key()); err != nil {\n		return m.fail(\"release\""},
 	}, leftover},
 	{"all attempts of a process have one owner value", []change{
