@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -270,9 +271,11 @@ func whatWeRenewStaysOurs(m *meeting) {
 	var err error
 	for range 3 {
 		err = m.ours("a").Synchronize(m.t.Context(), func(ctx context.Context) error {
-			for _, s := range m.servers { // which may have been slower than the others
-				for ctx.Err() == nil && s.CLI("EXISTS", m.key("a")) != "1" {
-					time.Sleep(time.Millisecond)
+			for _, s := range m.servers { // one may have been slower than the others
+				for begin := time.Now(); ctx.Err() == nil && s.CLI("EXISTS", m.key("a")) != "1"; time.Sleep(time.Millisecond) {
+					if time.Since(begin) > soon {
+						return fmt.Errorf("not within %v: %s has the key", soon, s.Addr())
+					}
 				}
 			}
 			for start = time.Now(); ctx.Err() == nil && time.Since(start) < 2*brief; time.Sleep(5 * time.Millisecond) {
