@@ -7,9 +7,10 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// NewClient returns a go-redis client for the node, apart from the engine's own connections: for those who look at a server
-// rather than lock on it. It has the application's dialer, credentials and TLS. Who asks for it closes it. Timeout is the budget for each command, and for each connection.
-func (n *Node) NewClient(timeout time.Duration) redis.UniversalClient {
+// newClient returns a go-redis client for the node, apart from the engine's own connections: for those who look at a server
+// rather than lock on it. It has the application's dialer, credentials and TLS. Who asks for it closes it. Timeout is the
+// budget for each command, and for each connection. It is not for a node whose server sentinels name.
+func (n *Node) newClient(timeout time.Duration) redis.UniversalClient {
 	own := *n.options.Redis
 	own.MaxRetries, own.DialerRetries = -1, 1
 	own.DialTimeout, own.ReadTimeout, own.WriteTimeout, own.PoolTimeout = timeout, timeout, timeout, timeout
@@ -17,10 +18,7 @@ func (n *Node) NewClient(timeout time.Duration) redis.UniversalClient {
 	own.DisableIdentity = true
 	own.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	own.Dialer = quietly(plainDialer(&own))
-	switch {
-	case n.sentinels != nil: // go-redis's failover client would log to the program's standard error
-		own.Network, own.Addr, own.Dialer = "tcp", n.name, n.sentinels.dialFor(own.Dialer)
-	case len(n.options.Cluster) > 0:
+	if len(n.options.Cluster) > 0 {
 		return redis.NewClusterClient(clusterOptions(&own, n.options.Cluster))
 	}
 	return redis.NewClient(&own)

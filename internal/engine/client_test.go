@@ -15,7 +15,7 @@ func TestNodeHasAClientForWhoeverLooksAtIt(t *testing.T) {
 	e := New(Options{})
 	t.Cleanup(func() { e.Close() })
 	node := e.AddNode(NodeOptions{Redis: &redis.Options{Addr: server.Addr(), Password: "secret"}, Timeout: time.Second, PoolSize: 1})
-	client := node.NewClient(time.Second)
+	client := node.newClient(time.Second)
 	t.Cleanup(func() { client.Close() })
 	if err := client.Set(context.Background(), "k", "v", 0).Err(); err != nil {
 		t.Fatal(err)

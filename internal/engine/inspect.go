@@ -78,15 +78,15 @@ func (n *Node) Options() NodeOptions {
 	return own
 }
 
-// Visit is NewClient for a visit that ends with ctx: then the connections are cut, whatever is under way on them. It is not
-// for a node whose server sentinels name: ask them, then visit that.
+// Visit returns a go-redis client for a visit that ends with ctx: then the connections are cut, whatever is under way on
+// them. It is not for a node whose server sentinels name: ask them, then visit that.
 func (n *Node) Visit(ctx context.Context, timeout time.Duration) redis.UniversalClient {
 	visited := &Node{options: n.Options()}
 	o := visited.options.Redis
 	o.DialTimeout = timeout
 	o.Dialer = visitor(ctx, o)
 	o.Protocol = 2
-	return visited.NewClient(timeout)
+	return visited.newClient(timeout)
 }
 
 // VisitServer is Visit of one server, by address, among those of the node; if that is empty, of the node's only one.

@@ -123,17 +123,6 @@ func (s *sentinels) dialMaster(ctx context.Context, network, _ string) (net.Conn
 	return conn, err
 }
 
-// dialFor is a dialer that connects to the master as dial would, for connections that nobody has left for another master.
-func (s *sentinels) dialFor(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, _ string) (net.Conn, error) {
-		master, err := s.find(ctx)
-		if err != nil {
-			return failedConn{&dialError{err}}, nil
-		}
-		return dial(ctx, network, master)
-	}
-}
-
 // adopt has a connection left when its server is no longer the master.
 func (s *sentinels) adopt(conn *liveConn, server string) {
 	conn.ended = func() {

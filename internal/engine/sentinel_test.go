@@ -187,23 +187,4 @@ func TestFarewellIsNoAnswer(t *testing.T) {
 	}
 }
 
-// A client for whoever looks finds the master too.
-func TestClientOfANodeThatSentinelsNameFindsTheMaster(t *testing.T) {
-	set := redistest.StartSentinels(t, redistest.SentinelOptions{})
-	e := New(Options{})
-	t.Cleanup(func() { e.Close() })
-	node := e.AddNode(NodeOptions{
-		Redis: &redis.Options{}, Sentinel: &Sentinel{Master: set.Name, Addrs: set.SentinelAddrs()},
-		Timeout: time.Second, PoolSize: 1, ReconnectionInterval: time.Second,
-	})
-	client := node.NewClient(time.Second)
-	t.Cleanup(func() { client.Close() })
-	if err := client.Set(t.Context(), "k", "v", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if got := set.Master().Get("k"); got != "v" {
-		t.Errorf("the master has %q at the key, want v", got)
-	}
-}
-
 func insecure() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
