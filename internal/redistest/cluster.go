@@ -294,6 +294,7 @@ type Move struct {
 func (c *Cluster) BeginMove(slot int, to *Server) *Move {
 	c.t.Helper()
 	m := &Move{c: c, slot: strconv.Itoa(slot), from: c.Master(slot), to: to}
+	c.agreeOnTime()
 	c.ok(to, "CLUSTER", "SETSLOT", m.slot, "IMPORTING", c.ids[m.from])
 	c.ok(m.from, "CLUSTER", "SETSLOT", m.slot, "MIGRATING", c.ids[to])
 	return m
@@ -318,32 +319,59 @@ func (m *Move) Keys() {
 
 // End gives the slot to the master that it moves to, with the keys that came meanwhile.
 func (m *Move) End() {
-	m.c.t.Helper()
+	c := m.c
+	c.t.Helper()
 	for deadline := time.Now().Add(clusterLimit); ; {
 		m.Keys()
-		m.c.ok(m.to, "CLUSTER", "SETSLOT", m.slot, "NODE", m.c.ids[m.to])
+		c.ok(m.to, "CLUSTER", "SETSLOT", m.slot, "NODE", c.ids[m.to])
 		// The server refuses to part with a slot that has keys.
-		if answer := m.from.CLI("CLUSTER", "SETSLOT", m.slot, "NODE", m.c.ids[m.to]); answer == "OK" {
+		if answer := m.from.CLI("CLUSTER", "SETSLOT", m.slot, "NODE", c.ids[m.to]); answer == "OK" {
 			break
 		} else if time.Now().After(deadline) {
-			m.c.t.Fatalf("redis cluster: slot %s cannot be moved: %s", m.slot, answer)
+			c.t.Fatalf("redis cluster: slot %s cannot be moved: %s", m.slot, answer)
 		}
 	}
-	// The next move begins at the one where this one ended, so everybody must know of that. Where a claim and an older one
-	// crossed each other on their way, the older may have won: it is made again then, as a newer one.
+	// The next move begins at the one where this one ended, so everybody must know of that.
+	c.meet(m.to)
 	number, _ := strconv.Atoi(m.slot)
-	claimed := time.Now()
-	m.c.until("slot "+m.slot+" has moved", func(s *Server) bool {
-		if m.c.ids[m.to] == s.masterOf(number) {
-			return true
+	c.until("slot "+m.slot+" has moved", func(s *Server) bool { return c.ids[m.to] == s.masterOf(number) })
+}
+
+// agreeOnTime returns when every server that runs knows the latest epoch. Who takes a slot over claims it with an epoch that
+// is later than all it knows; knew it less than the master before it, that one's older claim would win the slot back, and
+// the keys that came with it be deleted (Redis 7.0, clusterUpdateSlotsConfigWith).
+func (c *Cluster) agreeOnTime() {
+	c.t.Helper()
+	latest, knows := 0, map[*Server]int{}
+	for _, s := range c.Servers {
+		if s.runs() {
+			knows[s] = s.epoch()
+			latest = max(latest, knows[s])
 		}
-		if time.Since(claimed) > time.Second {
-			claimed = time.Now()
-			m.c.ok(m.to, "CLUSTER", "SETSLOT", m.slot, "NODE", m.c.ids[m.to])
-			m.to.must("CLUSTER", "BUMPEPOCH")
+	}
+	for s, epoch := range knows {
+		if epoch == latest {
+			c.meet(s)
+			break
 		}
-		return false
-	})
+	}
+	c.until(fmt.Sprintf("every member knows epoch %d", latest), func(s *Server) bool { return s.epoch() >= latest })
+}
+
+// epoch is the latest that a server knows of its cluster.
+func (s *Server) epoch() int {
+	epoch, _ := strconv.Atoi(infoField(s.CLI("CLUSTER", "INFO"), "cluster_current_epoch"))
+	return epoch
+}
+
+// meet has all other servers that run ask one what it knows, at once and not only when it is its turn.
+func (c *Cluster) meet(one *Server) {
+	c.t.Helper()
+	for _, s := range c.Servers {
+		if s != one && s.runs() {
+			c.ok(s, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(c.ports[one]))
+		}
+	}
 }
 
 // MoveSlot moves a slot with its keys to another master.
