@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -206,3 +207,6 @@ func (c *liveConn) setDeadline(set func(time.Time) error, t time.Time) error {
 type staleError struct{}
 
 func (*staleError) Error() string { return "the server closed the connection" }
+
+// Unwrap is what reading would have told.
+func (*staleError) Unwrap() error { return io.EOF }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -30,8 +31,8 @@ func TestConnectionThatTheServerClosedSendsNothing(t *testing.T) {
 	conn, peer := connectedPair(t)
 	peer.Close()
 	time.Sleep(10 * trusted)
-	if _, err := conn.Write([]byte("first")); !isStale(err) {
-		t.Errorf("error is %v; want that nothing was sent", err)
+	if _, err := conn.Write([]byte("first")); !isStale(err) || !errors.Is(err, io.EOF) {
+		t.Errorf("error is %v; want that nothing was sent, for the connection has ended", err)
 	}
 }
 
