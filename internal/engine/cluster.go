@@ -67,10 +67,11 @@ type member struct {
 	seed      bool
 	transport memberTransport
 	// What follows is guarded by the cluster's mu. The lane is nil as long as nothing was asked of the member. Serving says
-	// that the map names it for some slot, down that its lane is, and used is when a question was last sent on to it.
-	lane          *lane
-	serving, down bool
-	used          time.Time
+	// that the map names it for some slot, down that its lane is, used is when a question was last sent on to it, and
+	// listened when a connection for messages was last opened to it.
+	lane           *lane
+	serving, down  bool
+	used, listened time.Time
 }
 
 // memberTransport is the way to a server of a cluster.
@@ -161,6 +162,13 @@ func (c *cluster) askAny(k *call) {
 // pick is a member to ask for what any can do: one that lives and serves slots, if there is one. There are always the seeds.
 // c.mu is held.
 func (c *cluster) pick() *member {
+	best := c.fittest()
+	return best[rand.IntN(len(best))]
+}
+
+// fittest are the members that live and serve slots; if there is none, those that live; if there is none either, all.
+// c.mu is held.
+func (c *cluster) fittest() []*member {
 	var best []*member
 	most := 0
 	for _, m := range c.members {
@@ -179,7 +187,7 @@ func (c *cluster) pick() *member {
 			best = append(best, m)
 		}
 	}
-	return best[rand.IntN(len(best))]
+	return best
 }
 
 // park keeps a call whose slot nobody is known to serve until the map was asked for. If that has just been done, it fails.
@@ -276,10 +284,18 @@ func (c *cluster) report(err error) {
 	}
 }
 
-// subscribe opens a connection for messages to a member that lives: the members pass them on to each other.
+// subscribe opens a connection for messages to a member that lives: the members pass them on to each other. It is one that
+// has not been tried lately: should it turn out to hang, which nobody may know who asks nothing else of it, another's turn
+// comes next.
 func (c *cluster) subscribe(timeout time.Duration) subscription {
 	c.mu.Lock()
 	m := c.pick()
+	for _, other := range c.fittest() {
+		if other.listened.Before(m.listened) {
+			m = other
+		}
+	}
+	m.listened = time.Now()
 	c.mu.Unlock()
 	return m.transport.subscribe(timeout)
 }
