@@ -75,7 +75,7 @@ func (m *mutant) build(ctx context.Context, dir string) (binary string, err erro
 		return "", err
 	}
 	binary = filepath.Join(dir, "engine.test")
-	compiler := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, ".")
+	compiler := exec.CommandContext(ctx, "go", "test", "-c", "-gcflags=-l -dwarf=false", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, ".")
 	compiler.Dir = engineDir
 	if output, err := compiler.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("it does not compile: %w\n%s", err, output)
