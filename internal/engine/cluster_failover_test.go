@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -166,11 +167,12 @@ func clusterOfWhichNobodyLivesIsNoQuorumAndIsFoundLater(t *testing.T) {
 		lock, err := m.Acquire(t.Context(), "key", AcquireOptions{})
 		return err == nil && lock.Release(t.Context()) == nil
 	})
-	mu.Lock()
-	defer mu.Unlock()
-	if want := []string{"down " + only.Addr(), "up " + only.Addr()}; !slices.Equal(states, want) {
-		t.Errorf("the node was reported %q; want %q", states, want)
-	}
+	want := []string{"down " + only.Addr(), "up " + only.Addr()}
+	eventually(t, fmt.Sprintf("the node was reported %q", want), func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Equal(states, want)
+	})
 }
 
 // lockedWriter is a writer for several goroutines.

@@ -23,7 +23,7 @@ func TestWhatIsLeftOfAQuarantineIsExact(t *testing.T) {
 	server := redistest.Start(t)
 	var told atomic.Int32
 	trace := &Trace{NodeQuarantined: func(string, time.Duration) { told.Add(1) }}
-	m := urlMutex(t, Options{Trace: trace}, guarded(100*time.Millisecond), server.URL())
+	m := urlMutex(t, Options{Trace: trace}, guarded(500*time.Millisecond), server.URL())
 	var l *Lock
 	var ends []time.Time // as each refusal tells
 	if err := wait(func() bool {

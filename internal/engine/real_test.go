@@ -33,9 +33,8 @@ func urlMutex(t testing.TB, options Options, settings Settings, urls ...string) 
 	if settings.RetryInterval == 0 {
 		settings.RetryInterval, settings.RetryJitter = 20*time.Millisecond, 10*time.Millisecond
 	}
-	timeout := settings.NodeTimeout
-	if timeout == 0 {
-		timeout = DefaultNodeTimeout(settings.Expiration)
+	if settings.NodeTimeout == 0 { // servers of a machine that is busy with other tests need more than the least
+		settings.NodeTimeout = max(DefaultNodeTimeout(settings.Expiration), min(settings.Expiration/2, 500*time.Millisecond))
 	}
 	var group []*Node
 	for _, url := range urls {
@@ -44,7 +43,7 @@ func urlMutex(t testing.TB, options Options, settings Settings, urls ...string) 
 			t.Fatal(err)
 		}
 		group = append(group, e.AddNode(NodeOptions{
-			Redis: options, Timeout: timeout, PoolSize: 2, ReconnectionInterval: 100 * time.Millisecond,
+			Redis: options, Timeout: settings.NodeTimeout, PoolSize: 2, ReconnectionInterval: 100 * time.Millisecond,
 		}))
 	}
 	m, err := e.NewMutex(settings, [][]*Node{group})
