@@ -14,7 +14,7 @@ TIMED = $(filter-out $(shell go list $(UNTIMED) ./internal/mutants),$(shell go l
 .PHONY: test
 test: tools check
 	nice -n 19 $(MAKE) test-application test-faults & aside=$$!; trap 'kill $$aside' INT TERM; \
-		$(MAKE) test-ahead || { kill $$aside; exit 1; }; wait $$aside
+		$(MAKE) test-ahead || { kill $$aside 2>/dev/null; exit 1; }; wait $$aside
 
 .PHONY: test-ahead
 test-ahead:

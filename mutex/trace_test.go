@@ -36,7 +36,9 @@ func TestTraceIsToldOfEveryVote(t *testing.T) {
 	eventually(t, "the dead node's vote is told", told("acquire", "down", 2, true))
 	_, err := m.AcquireLock(t.Context())
 	wantError(t, err, mutex.ErrAlreadyLocked)
-	eventually(t, "a refusal is told", told("acquire", "taken", 1, false))
+	eventually(t, "a refusal is told", func() bool { // one is enough with the dead node's, so the other may not be asked any more
+		return told("acquire", "taken", 0, false)() || told("acquire", "taken", 1, false)()
+	})
 	if exists, err := m.ExistsLock(t.Context()); err != nil || !exists {
 		t.Errorf("exists %t, %v", exists, err)
 	}
