@@ -13,8 +13,8 @@ TIMED = $(filter-out $(shell go list $(UNTIMED) ./internal/mutants),$(shell go l
 # What needs the processor and no clock goes aside, at the lowest priority: the rest waits for servers half of the time.
 .PHONY: test
 test: tools check
-	nice -n 19 $(MAKE) test-application test-faults & aside=$$!; trap 'kill $$aside' INT TERM; \
-		$(MAKE) test-ahead || { kill $$aside 2>/dev/null; exit 1; }; wait $$aside
+	nice -n 19 $(MAKE) test-application test-faults & aside=$$!; trap 'trap - TERM; kill 0' INT TERM; \
+		$(MAKE) test-ahead; ahead=$$?; wait $$aside && exit $$ahead
 
 .PHONY: test-ahead
 test-ahead:

@@ -89,6 +89,9 @@ func TestStatusTellsWhoHoldsALock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	waitUntil(t, "the lock, which has a quorum, is at every server", func() bool {
+		return !slices.ContainsFunc(servers, func(s *redistest.Server) bool { return s.Get("account:-7:x") == "" })
+	})
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
