@@ -184,8 +184,8 @@ type Mutex struct {
 // longest is how long a check takes where the context doesn't say.
 const longest = 10 * time.Second
 
-// Run checks the mutexes. What has not answered by the end of ctx, or after ten seconds, is reported so.
-func Run(ctx context.Context, mutexes []Mutex) *Report {
+// limited is ctx with an end, and how long it is until then. Ctx may be nil.
+func limited(ctx context.Context) (context.Context, time.Duration, context.CancelFunc) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -194,6 +194,12 @@ func Run(ctx context.Context, mutexes []Mutex) *Report {
 		timeout = min(timeout, max(time.Until(end), time.Millisecond))
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
+	return ctx, timeout, cancel
+}
+
+// Run checks the mutexes. What has not answered by the end of ctx, or after ten seconds, is reported so.
+func Run(ctx context.Context, mutexes []Mutex) *Report {
+	ctx, timeout, cancel := limited(ctx)
 	defer cancel()
 	f := survey(mutexes)
 	var visits sync.WaitGroup

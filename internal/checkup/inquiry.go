@@ -29,14 +29,7 @@ func Look(ctx context.Context, m *engine.Mutex, keys []string) []Status {
 // LookAt tells who holds mutexes at keys, by one connection to each node concerned. All nodes are asked at once: one that
 // hangs holds up no answer of the others. It returns soon after ctx has ended.
 func LookAt(ctx context.Context, places []Place) []Status {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	timeout := longest
-	if end, ok := ctx.Deadline(); ok {
-		timeout = min(timeout, max(time.Until(end), time.Millisecond))
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, timeout, cancel := limited(ctx)
 	defer cancel()
 	statuses := make([]Status, len(places))
 	inquiries := make(map[*engine.Node]*inquiry)

@@ -17,14 +17,7 @@ import (
 // bit at a time, and looks at no more than mostScanned keys of a node. More says that there may be others; an error, that
 // a node could not be asked.
 func Scan(ctx context.Context, m Mutex, limit int) (keys []string, more bool, err error) {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	timeout := longest
-	if end, ok := ctx.Deadline(); ok {
-		timeout = min(timeout, max(time.Until(end), time.Millisecond))
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, timeout, cancel := limited(ctx)
 	defer cancel()
 	limit = max(limit, 0)
 	template := parseTemplate(m.Key)

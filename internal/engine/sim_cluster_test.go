@@ -140,7 +140,13 @@ func (c *simCluster) begin(slot, to int) {
 	}
 }
 
-func (c *simCluster) move(slot int) {
+// move moves the keys of a slot that is on its way.
+func (c *simCluster) move(slot int) { c.moveKeys(slot, true) }
+
+// moveLock moves the locks of a slot without their counters, which come with the next move.
+func (c *simCluster) moveLock(slot int) { c.moveKeys(slot, false) }
+
+func (c *simCluster) moveKeys(slot int, counters bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	to, moving := c.targets[slot]
@@ -157,33 +163,12 @@ func (c *simCluster) move(slot int) {
 				}
 			}
 			for key, counter := range from.counters {
-				if slotOf(key) == slot {
+				if counters && slotOf(key) == slot {
 					if target.counters == nil {
 						target.counters = make(map[string]simCounter)
 					}
 					target.counters[key] = counter
 					delete(from.counters, key)
-				}
-			}
-		})
-	})
-}
-
-// moveLock moves the locks of a slot without their counters, which come with the next move.
-func (c *simCluster) moveLock(slot int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	to, moving := c.targets[slot]
-	if !moving {
-		return
-	}
-	from, target := c.members[c.owners[slot]], c.members[to]
-	from.with(func(from *simNode) {
-		target.with(func(target *simNode) {
-			for key, k := range from.keys {
-				if slotOf(key) == slot {
-					target.keys[key] = k
-					delete(from.keys, key)
 				}
 			}
 		})

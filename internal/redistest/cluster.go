@@ -294,7 +294,7 @@ type Move struct {
 func (c *Cluster) BeginMove(slot int, to *Server) *Move {
 	c.t.Helper()
 	m := &Move{c: c, slot: strconv.Itoa(slot), from: c.Master(slot), to: to}
-	c.agreeOnTime()
+	c.agreeOnEpoch()
 	c.ok(to, "CLUSTER", "SETSLOT", m.slot, "IMPORTING", c.ids[m.from])
 	c.ok(m.from, "CLUSTER", "SETSLOT", m.slot, "MIGRATING", c.ids[to])
 	return m
@@ -337,10 +337,10 @@ func (m *Move) End() {
 	c.until("slot "+m.slot+" has moved", func(s *Server) bool { return c.ids[m.to] == s.masterOf(number) })
 }
 
-// agreeOnTime returns when every server that runs knows the latest epoch. Who takes a slot over claims it with an epoch that
+// agreeOnEpoch returns when every server that runs knows the latest epoch. Who takes a slot over claims it with an epoch that
 // is later than all it knows; knew it less than the master before it, that one's older claim would win the slot back, and
 // the keys that came with it be deleted (Redis 7.0, clusterUpdateSlotsConfigWith).
-func (c *Cluster) agreeOnTime() {
+func (c *Cluster) agreeOnEpoch() {
 	c.t.Helper()
 	latest, knows := 0, map[*Server]int{}
 	for _, s := range c.Servers {
